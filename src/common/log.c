@@ -1,0 +1,194 @@
+/*
+ * log - the one log sink: standard error, syslog, or both.
+ *
+ * What a peer sends ends up in log lines: names, paths, commands.  So a line is
+ * escaped as a whole after it has been put together, and no caller can forget
+ * it.  A line is written by one write(2), so that lines of several processes do
+ * not mix.  Nothing here allocates, fails, changes errno or waits for a logger.
+ *
+ * Escaped are: everything that moves a cursor or ends a line, the backslash
+ * (else an escape could be forged), bytes that are not valid UTF-8 (a terminal
+ * may read a C1 control out of them), and the Unicode characters that are
+ * invisible or turn the direction of text, by which one line can be made to
+ * look like another.
+ */
+#include "log.h"
+
+#include "cleanup.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#define LOG_LINE_MAX  8192
+#define LOG_IDENT_MAX 64
+#define LOG_CUT       "..."
+
+static struct {
+	const char *ident;
+	bool use_stderr;
+	bool use_syslog;
+} log_sink = { .use_stderr = true };
+
+void log_open(const char *ident, bool use_stderr, bool use_syslog)
+{
+	if (log_sink.use_syslog)
+		closelog();
+	log_sink.ident = ident;
+	log_sink.use_stderr = use_stderr;
+	log_sink.use_syslog = use_syslog;
+	/* Without LOG_NDELAY the socket is made by the first line, and each line
+	 * tries anew: a missing /dev/log costs one failing connect(2) a line. */
+	if (use_syslog)
+		openlog(ident, LOG_PID, LOG_AUTHPRIV);
+}
+
+static int syslog_priority(enum log_level level)
+{
+	static const int priorities[] = {
+		[LOG_LEVEL_ERROR] = LOG_ERR,
+		[LOG_LEVEL_WARNING] = LOG_WARNING,
+		[LOG_LEVEL_NOTICE] = LOG_NOTICE,
+		[LOG_LEVEL_INFO] = LOG_INFO,
+	};
+
+	return priorities[level];
+}
+
+/* Writes "ident: text\n" at once; nobody is left to tell about a failure. */
+static void write_stderr(const char *text)
+{
+	char line[LOG_IDENT_MAX + LOG_LINE_MAX + 4];
+	int len;
+
+	if (log_sink.ident)
+		len = snprintf(line, sizeof(line), "%.*s: %s\n", LOG_IDENT_MAX, log_sink.ident,
+		               text);
+	else
+		len = snprintf(line, sizeof(line), "%s\n", text);
+	if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
+		return;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+	char raw[LOG_LINE_MAX + 1];
+	char text[LOG_LINE_MAX + 1];
+	int saved = errno;
+	size_t len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(raw, sizeof(raw), format, args);
+	va_end(args);
+	if (n < 0)
+		raw[0] = '\0';
+	len = strlen(raw);
+	if (n > LOG_LINE_MAX || log_escape(raw, len, false, text, sizeof(text)) < len) {
+		/* A character that vsnprintf() cut in half is behind this cut. */
+		(void)log_escape(raw, len, false, text, sizeof(text) - strlen(LOG_CUT));
+		(void)strcat(text, LOG_CUT);
+	}
+	if (log_sink.use_stderr)
+		write_stderr(text);
+	if (log_sink.use_syslog)
+		syslog(syslog_priority(level), "%s", text);
+	errno = saved;
+}
+
+/*
+ * Decodes one character by the table of RFC 3629: no overlong forms, no
+ * surrogates, nothing above U+10FFFF.  Returns its bytes; 0 if it is not valid.
+ */
+static size_t utf8_decode(const unsigned char *s, size_t len, uint32_t *ret)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t need = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	uint32_t code = s[0];
+
+	if (need == 0 || need > len || s[0] > 0xf4)
+		return 0;
+	if (need > 1)
+		code &= 0x7fU >> need;
+	for (size_t i = 1; i < need; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (s[i] & 0x3f);
+	}
+	if (code < smallest[need] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	*ret = code;
+	return need;
+}
+
+static bool is_plain(uint32_t code)
+{
+	static const struct {
+		uint32_t first, last;
+	} escaped[] = {
+		{ 0x00, 0x1f },     { '\\', '\\' }, { 0x7f, 0x9f }, /* DEL and C1 */
+		{ 0x61c, 0x61c },                                   /* Arabic letter mark */
+		{ 0x200b, 0x200f }, /* zero width, direction marks */
+		{ 0x2028, 0x202e }, /* line and paragraph ends, embeddings, overrides */
+		{ 0x2066, 0x2069 }, /* isolates */
+		{ 0xfeff, 0xfeff }, /* zero width no-break space */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(escaped); i++)
+		if (code >= escaped[i].first && code <= escaped[i].last)
+			return false;
+	return true;
+}
+
+/* Writes what stands for `len` bytes, at most 16 bytes; returns how many. */
+static size_t escape_bytes(const unsigned char *s, size_t len, char out[16])
+{
+	size_t n = 0;
+
+	if (s[0] == '\n' || s[0] == '\t') {
+		out[n++] = '\\';
+		out[n++] = s[0] == '\n' ? 'n' : 't';
+		return n;
+	}
+	for (size_t i = 0; i < len; i++) {
+		out[n++] = '\\';
+		out[n++] = (char)('0' + (s[i] >> 6));
+		out[n++] = (char)('0' + (s[i] >> 3 & 7));
+		out[n++] = (char)('0' + (s[i] & 7));
+	}
+	return n;
+}
+
+size_t log_escape(const char *text, size_t len, bool keep_newlines, char *buffer, size_t size)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t in = 0, out = 0;
+
+	if (size == 0)
+		return 0;
+	while (in < len) {
+		char unit[16];
+		uint32_t code = 0;
+		size_t unit_len;
+		size_t used = utf8_decode(s + in, len - in, &code);
+
+		if (used > 0 &&
+		    (is_plain(code) || (keep_newlines && (code == '\n' || code == '\t')))) {
+			memcpy(unit, s + in, used);
+			unit_len = used;
+		} else {
+			used = used > 0 ? used : 1;
+			unit_len = escape_bytes(s + in, used, unit);
+		}
+		if (unit_len >= size - out)
+			break;
+		memcpy(buffer + out, unit, unit_len);
+		out += unit_len;
+		in += used;
+	}
+	buffer[out] = '\0';
+	return in;
+}

@@ -1,0 +1,23 @@
+/*
+ * dialogue - from the end of the request until the program has started.
+ *
+ * Shows the server's notes and answers its prompts, from where the options say.
+ */
+#pragma once
+
+#include "config.h"
+#include "failure.h"
+#include "message.h"
+
+/**
+ * dialogue_run() - wait for the verdict
+ * @ret: filled when the program has started
+ *
+ * Signals keep their default actions, except while a prompt is on the terminal:
+ * so ^C ends dive while it waits.
+ *
+ * Return: 0 the program has started; FAILED; a positive number: the signal that
+ * came while a prompt was up, by which dive is to die now.
+ */
+int dialogue_run(const struct client_config *config, int sock, struct message_started *ret,
+		 struct failure *failure);

@@ -1,0 +1,49 @@
+/*
+ * relay - from the start of the program to its end.
+ *
+ * Forwards signals, stops and continues together with the program, and waits for
+ * what DIVE_WAITMODE says.  Data is not relayed: the program has dive's own
+ * descriptors.
+ */
+#pragma once
+
+#include "config.h"
+#include "failure.h"
+#include "message.h"
+
+enum outcome_kind { OUTCOME_STATUS, OUTCOME_SIGNAL };
+
+/* How the program ended, and so dive. */
+struct outcome {
+	enum outcome_kind kind;
+	int value; /* exit status, or signal number */
+};
+
+/* What is waited for. */
+struct relay_wait {
+	enum message_wait mode;
+	bool server_waits; /* EXITED will come */
+};
+
+/*
+ * What to wait for, given what was asked for and what the server does.  A
+ * server that does not wait turns mode 0 into mode 2; the caller warns.
+ */
+struct relay_wait relay_wait(enum message_wait asked, const struct message_started *started);
+
+/**
+ * relay_run() - wait for the program
+ * @forward: MESSAGE_FORWARD_NONE leaves all signals their default actions, and
+ *           takes no part in the program's stops
+ * @sock: the connection; taken over, closed on return
+ * @holders: read end of the pipe whose write end the program's side holds;
+ *           borrowed
+ *
+ * While the connection lives, signals are forwarded (signals_forwardable());
+ * once it does not, as with a server that does not wait, they act on dive.
+ * An end that the server cannot tell counts as status 0.
+ *
+ * Return: 0; FAILED.
+ */
+int relay_run(struct relay_wait wait, enum message_forward forward, int sock, int holders,
+	      struct outcome *ret, struct failure *failure);

@@ -1,0 +1,107 @@
+/*
+ * Signals as data, and dying by one.
+ *
+ * When dive ends by a signal, it is by the program's, or by one that came while
+ * a prompt was up.  In the first case the program has left its core already and
+ * dive's would only bury it; in the second a core of dive could hold half a
+ * password.  So none is written.
+ */
+#include "signals.h"
+
+#include "cleanup.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+bool signals_ignored(int number)
+{
+	struct sigaction action;
+
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void signals_forwardable(sigset_t *ret)
+{
+	static const int excluded[] = {
+		SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,
+		SIGTRAP, SIGSYS,  SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU,
+	};
+
+	(void)sigfillset(ret); /* leaves out what libc keeps for itself */
+	for (size_t i = 0; i < ARRAY_LEN(excluded); i++)
+		(void)sigdelset(ret, excluded[i]); /* valid numbers */
+	/* Blocked, an ignored signal would become pending: the kernel cannot know that it
+	   will still be ignored when it is unblocked. */
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		if (signals_ignored(number))
+			(void)sigdelset(ret, number);
+	}
+}
+
+int signals_watch(const sigset_t *set, struct signals_watch *ret)
+{
+	struct signals_watch watch = { .fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK) };
+
+	if (watch.fd < 0 || sigprocmask(SIG_BLOCK, set, &watch.mask) != 0) {
+		int err = -errno;
+
+		close_fd(&watch.fd);
+		return err;
+	}
+	*ret = watch;
+	return 0;
+}
+
+int signals_take(const struct signals_watch *watch)
+{
+	struct signalfd_siginfo info;
+
+	if (read(watch->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
+	return (int)info.ssi_signo;
+}
+
+void signals_unwatch(struct signals_watch *watch)
+{
+	if (watch->fd < 0)
+		return;
+	close_fd(&watch->fd);
+	(void)sigprocmask(SIG_SETMASK, &watch->mask, NULL); /* fails for a bad `how` only */
+}
+
+void signals_stop(int number)
+{
+	static const struct timespec at_once = { 0 };
+	sigset_t one;
+	sigset_t resumed;
+	sigset_t mask;
+
+	(void)sigemptyset(&one);
+	(void)sigaddset(&one, number);
+	(void)raise(number);			     /* blocked, so pending; SIGSTOP acts here */
+	(void)sigprocmask(SIG_UNBLOCK, &one, &mask); /* stops here, and goes on here */
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	/* The SIGCONT that ended it has done its work: the caller knows already. */
+	(void)sigemptyset(&resumed);
+	(void)sigaddset(&resumed, SIGCONT);
+	if (sigismember(&mask, SIGCONT) == 1)
+		(void)sigtimedwait(&resumed, NULL, &at_once); /* there may be none */
+}
+
+void signals_die(int number)
+{
+	static const struct rlimit none = { 0 };
+	sigset_t one;
+
+	/* These would stop it instead, and wait for somebody to continue a dead program. */
+	if (number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU)
+		return;
+	(void)setrlimit(RLIMIT_CORE, &none); /* lowering is always allowed */
+	(void)prctl(PR_SET_DUMPABLE, 0);     /* also for a core_pattern that is a pipe */
+	(void)signal(number, SIG_DFL);	     /* fails for SIGKILL, which needs no help */
+	(void)sigemptyset(&one);
+	(void)sigaddset(&one, number);
+	(void)sigprocmask(SIG_UNBLOCK, &one, NULL);
+	(void)raise(number);
+}

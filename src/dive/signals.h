@@ -1,0 +1,52 @@
+/*
+ * signals - catching them as data, and dying by one.
+ *
+ * Caught signals are blocked and read from a signalfd(2): no handler runs, so
+ * there is no global state and no code restricted to async-signal-safe calls.
+ * A signal that was ignored when dive started is never caught and stays ignored.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct signals_watch {
+	int fd;	       /* readable when a caught signal is pending; -1 when nothing is caught */
+	sigset_t mask; /* what was blocked before */
+};
+
+/* Returns whether the signal's disposition is SIG_IGN. */
+bool signals_ignored(int number);
+
+/*
+ * Fills *ret with every signal that can be caught and forwarded: not KILL and
+ * STOP, not those that report dive's own faults (SEGV, BUS, ILL, FPE, TRAP,
+ * SYS), not CHLD, PIPE, TTIN and TTOU, which are about dive's own children and
+ * its own reading and writing, and not those that are ignored.
+ */
+void signals_forwardable(sigset_t *ret);
+
+/* Begins to catch `set`.  Return: 0; -errno, with nothing changed. */
+int signals_watch(const sigset_t *set, struct signals_watch *ret);
+
+/* Takes one pending signal, without waiting.  Returns its number, or 0 for none. */
+int signals_take(const struct signals_watch *watch);
+
+/*
+ * Ends it; accepts a watch that is not one.  Signals still pending act on dive
+ * now, which may end it.
+ */
+void signals_unwatch(struct signals_watch *watch);
+
+/*
+ * Lets `number`, SIGTSTP for instance, stop dive by its default action, although
+ * it is caught.  Returns after dive was continued, at once where the kernel does
+ * not stop orphaned process groups.
+ */
+void signals_stop(int number);
+
+/*
+ * Dies by the signal's default action, without a core dump.  Returns only where
+ * that is impossible: the default action is not to end, or dive is an init.
+ */
+void signals_die(int number);

@@ -1,0 +1,85 @@
+/*
+ * child - from fork to exec: the plan carried out.
+ *
+ * child_start() forks; the child runs child_steps[] in order and executes the
+ * program.  A failing step travels back on a close-on-exec SOCK_SEQPACKET pair;
+ * end of file without a report means that the exec has happened.
+ */
+#pragma once
+
+#include "fault.h"
+#include "plan.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a step sees.  Set up before the fork; steps change it only in the child. */
+struct child {
+	const struct plan *plan;
+	int report;         /* our end of the pair, in the child */
+	pid_t parent;       /* the session's id */
+	int *sources;       /* plan->fd_count descriptors, filled by the fds step */
+	int null;           /* /dev/null, read-write */
+	int highest;        /* highest target number */
+	uint32_t detail;    /* a number for the report, see struct child_report */
+};
+
+/* What comes back when a step fails. */
+struct child_report {
+	uint32_t step;   /* index into child_steps */
+	int32_t error;   /* positive errno */
+	uint32_t detail; /* room: how many descriptors are needed; limits: which one */
+};
+
+/*
+ * A step returns 0 or -errno.  Between fork and exec only async-signal-safe
+ * calls are made: no malloc, stdio, name services or logging.
+ */
+struct child_step {
+	const char *name;
+	int (*run)(struct child *child);
+	const char *why; /* what its place in the order is for */
+};
+
+extern const struct child_step child_steps[];
+extern const unsigned child_step_count;
+
+/* What is needed before PAM may lower limits: child_prepare() makes it. */
+struct child_channel {
+	int ours;   /* both owned; -1 when closed */
+	int theirs;
+	int null;
+};
+
+int child_prepare(struct child_channel *ret);
+void child_channel_done(struct child_channel *channel);
+
+/**
+ * child_start() - fork, and wait until the program is executed or has failed
+ * @deadline: for all steps together; a child that exceeds it is killed
+ * @ret: id of the program; the caller reaps it.  Set also when a step failed
+ *       and the child could not be reaped here: then 0.
+ *
+ * channel->theirs is closed, and channel->ours when it returns.
+ *
+ * Return: 0; -EACCES with *fault filled (layer, step, errno, exit status).
+ */
+int child_start(const struct plan *plan, struct child_channel *channel, int64_t deadline,
+		pid_t *ret, struct fault *fault);
+
+/* The steps, by file. */
+int child_signals(struct child *child);
+int child_limits_raise(struct child *child);
+int child_room(struct child *child);
+int child_session(struct child *child);
+int child_directory(struct child *child);
+int child_groups(struct child *child);
+int child_ids(struct child *child);
+int child_capabilities(struct child *child);
+int child_home(struct child *child);
+int child_keyring(struct child *child);
+int child_death_signal(struct child *child);
+int child_umask(struct child *child);
+int child_fds(struct child *child);
+int child_limits(struct child *child);
+int child_exec(struct child *child);

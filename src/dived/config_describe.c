@@ -1,0 +1,160 @@
+/*
+ * config_describe - a config judged and put into words, for log lines and --check.
+ *
+ * The judgement: can this gateway give somebody more than he has?  Only those
+ * count who can get in at all, that is by mode and owner of the socket and by
+ * --allow.  Root is left out, having everything already; the reduced root of a
+ * container, which has not, is judged for each spawn (plan.c).
+ *
+ * The words: options as they are in force, implied ones included.  Of --env-set
+ * only names are shown, since a value may be a secret and logs are widely read.
+ */
+#include "config.h"
+
+#include "cleanup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Permission to connect to a socket is permission to write (unix(7)). */
+#define CONNECT_BY_OTHERS 0022
+
+bool config_may_elevate(const struct config *config)
+{
+	uid_t owner = config->socket_uid;
+	uid_t target;
+
+	if (!config->user && !config->no_setuid)
+		return false; /* everybody is himself */
+	target = config->user ? config->user_uid : config->inherited.uid;
+	if (owner == (uid_t)-1)
+		owner = config->inherited.uid;
+	if (!(config->socket_mode & CONNECT_BY_OTHERS) && (owner == 0 || owner == target))
+		return false;
+	if (!config->allow_set || config->allow_gid_count > 0)
+		return true;
+	for (size_t i = 0; i < config->allow_uid_count; i++)
+		if (config->allow_uids[i] != 0 && config->allow_uids[i] != target)
+			return true;
+	return false;
+}
+
+const char *config_environment_name(unsigned environment)
+{
+	static const char *const names[] = {
+		[CONFIG_ENVIRONMENT_DEFAULT] = "default", [CONFIG_ENVIRONMENT_ALL] = "all",
+		[CONFIG_ENVIRONMENT_SAFE] = "safe",	  [CONFIG_ENVIRONMENT_NONE] = "none",
+		[CONFIG_ENVIRONMENT_SERVER] = "server",
+	};
+
+	return environment < ARRAY_LEN(names) ? names[environment] : "?";
+}
+
+/* A line that grows until it is full. */
+struct line {
+	char *text;
+	size_t size;
+	size_t used; /* < size */
+};
+
+static void add(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct line *line, const char *format, ...)
+{
+	size_t room = line->size - line->used;
+	va_list arguments;
+	int written;
+
+	va_start(arguments, format);
+	written = vsnprintf(line->text + line->used, room, format, arguments);
+	va_end(arguments);
+	if (written > 0)
+		line->used += (size_t)written < room ? (size_t)written : room - 1;
+}
+
+/* " key=a,b"; with `names_only` what follows "=" in an item is left out. */
+static void add_list(struct line *line, const char *key, const struct option_list *list,
+		     bool names_only)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *item = list->items[i];
+		size_t len = names_only ? strcspn(item, "=") : strlen(item);
+
+		if (i == 0)
+			add(line, " %s=", key);
+		add(line, "%s%.*s", i ? "," : "", (int)len, item);
+	}
+}
+
+static void describe_serving(struct line *line, const struct config *config)
+{
+	static const char *const disconnect[] = { "hup", "kill", "ignore" };
+
+	add(line, "address=%s mode=%04o", config->address, (unsigned)config->socket_mode);
+	if (config->socket_owner)
+		add(line, " owner=%s", config->socket_owner);
+	add_list(line, "allow", &config->allow, false);
+	add_list(line, "pidfile", &config->pidfiles, false);
+	add(line, " max-sessions=%u/%u max-pending=%u/%u request-timeout=%u", config->max_sessions,
+	    config->max_sessions_per_user, config->max_pending, config->max_pending_per_user,
+	    config->request_timeout);
+	add(line, " on-disconnect=%s signals=%s", disconnect[config->on_disconnect],
+	    config->signals	    ? "program"
+	    : config->signals_group ? "group"
+				    : "client");
+}
+
+static void describe_who(struct line *line, const struct config *config)
+{
+	static const char *const authenticate[] = { "auto", "always", "never" };
+	static const char *const audit[] = { "auto", "require", "off" };
+
+	add(line, " target=%s",
+	    config->no_setuid ? "dived"
+	    : config->user    ? config->user
+			      : "client");
+	if (config->no_pam)
+		add(line, " pam=off");
+	else
+		add(line, " pam=%s authenticate=%s auth-user=%s auth-tries=%u auth-timeout=%u",
+		    config->pam_service, authenticate[config->authenticate], config->auth_user,
+		    config->auth_tries, config->auth_timeout);
+	if (config->pam_confdir)
+		add(line, " pam-confdir=%s", config->pam_confdir);
+	add(line, " audit=%s", audit[config->audit]);
+}
+
+void config_describe(const struct config *config, char *buffer, size_t size)
+{
+	const struct {
+		unsigned set;
+		const char *name;
+	} flags[] = {
+		{ config->detach, "detach" },
+		{ config->no_wait, "no-wait" },
+		{ config->no_argv, "no-argv" },
+		{ config->no_chdir, "no-chdir" },
+		{ config->no_fds, "no-fds" },
+		{ config->no_umask, "no-umask" },
+		{ config->no_setsid, "no-setsid" },
+		{ config->no_csctty, "no-csctty" },
+		{ config->allow_insecure, "allow-insecure" },
+	};
+	struct line line = { buffer, size, 0 };
+
+	if (size == 0)
+		return;
+	describe_serving(&line, config);
+	describe_who(&line, config);
+	add(&line, " environment=%s",
+	    config_environment_name(config->no_environment ? CONFIG_ENVIRONMENT_NONE
+							   : config->environment));
+	add_list(&line, "env-keep", &config->environment_keep, false);
+	add_list(&line, "env-set", &config->environment_set, true);
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (flags[i].set)
+			add(&line, " %s", flags[i].name);
+	for (size_t i = 0; config->forced && config->forced[i]; i++)
+		add(&line, "%s%s", i ? " " : " command=", config->forced[i]);
+}

@@ -1,0 +1,179 @@
+/*
+ * config_resolve - the names in -U and --allow, turned into ids.
+ *
+ * Done at start-up and again at every reload.  All names are resolved before
+ * one id of the config is replaced: a name service that fails in the middle of a
+ * reload must not leave a gateway with half of its list, which may be the half
+ * that admits.
+ */
+#include "config_internal.h"
+
+#include "account.h"
+#include "cleanup.h"
+#include "parse.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+int complain(const struct complaint *complaint, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(complaint->text, complaint->size, format, arguments); /* may be cut */
+	va_end(arguments);
+	return -EINVAL;
+}
+
+int complain_lookup(const struct complaint *complaint, const char *option, const char *value,
+		    const char *what, int error)
+{
+	if (error == -ENOMEM)
+		return -ENOMEM;
+	if (error == -ENOENT)
+		return complain(complaint, "%s %s: there is no such %s", option, value, what);
+	if (error == -EINVAL)
+		return complain(complaint, "%s %s: neither a name nor a possible id of a%s %s",
+				option, value, *what == 'a' ? "n" : "", what);
+	return complain(complaint, "%s %s: the %s cannot be looked up: %s", option, value, what,
+			strerror(-error));
+}
+
+/* What names are resolved to, apart from the config until all of it is known. */
+struct resolved {
+	uid_t socket_uid;
+	gid_t socket_gid;
+	uid_t *uids;
+	size_t uid_count;
+	gid_t *gids;
+	size_t gid_count;
+};
+
+/* A number needs no entry here: what counts is the uid the kernel reports. */
+static int resolve_uid(const char *option, const char *value, const char *name, uid_t *ret,
+		       const struct complaint *complaint)
+{
+	struct account account;
+	uint32_t id;
+	int error;
+
+	if (parse_is_number(name)) {
+		if (parse_id(name, &id))
+			return complain_lookup(complaint, option, value, "account", -EINVAL);
+		*ret = id;
+		return 0;
+	}
+	error = account_by_name(name, &account);
+	if (error)
+		return complain_lookup(complaint, option, value, "account", error);
+	*ret = account.uid;
+	account_done(&account);
+	return 0;
+}
+
+/* USER: means USER and USER's own group, as with chown(1). */
+static int resolve_login_group(const char *value, const char *user, gid_t *ret,
+			       const struct complaint *complaint)
+{
+	struct account account;
+	int error = account_by_text(user, &account);
+
+	if (error)
+		return complain_lookup(complaint, "-U", value, "account", error);
+	*ret = account.gid;
+	account_done(&account);
+	return 0;
+}
+
+static int resolve_owner(const char *value, struct resolved *resolved,
+			 const struct complaint *complaint)
+{
+	cleanup_free char *user = NULL;
+	const char *group = NULL;
+	char *colon;
+	int error;
+
+	if (!value)
+		return 0;
+	user = strdup(value);
+	if (!user)
+		return -ENOMEM;
+	colon = strchr(user, ':');
+	if (colon) {
+		*colon = '\0';
+		group = colon + 1;
+	}
+	if (!*user && !(group && *group))
+		return complain(complaint, "-U %s: names neither a user nor a group", value);
+	if (*user) {
+		error = resolve_uid("-U", value, user, &resolved->socket_uid, complaint);
+		if (error)
+			return error;
+	}
+	if (!group)
+		return 0;
+	if (!*group)
+		return resolve_login_group(value, user, &resolved->socket_gid, complaint);
+	error = account_group(group, &resolved->socket_gid);
+	return error ? complain_lookup(complaint, "-U", value, "group", error) : 0;
+}
+
+static int resolve_allow(const struct option_list *allow, struct resolved *resolved,
+			 const struct complaint *complaint)
+{
+	if (allow->count == 0)
+		return 0;
+	resolved->uids = calloc(allow->count, sizeof(uid_t));
+	resolved->gids = calloc(allow->count, sizeof(gid_t));
+	if (!resolved->uids || !resolved->gids)
+		return -ENOMEM;
+	for (size_t i = 0; i < allow->count; i++) {
+		const char *name = allow->items[i];
+		int error;
+
+		if (*name == '@') {
+			error = account_group(name + 1, &resolved->gids[resolved->gid_count]);
+			if (error)
+				return complain_lookup(complaint, "--allow", name, "group", error);
+			resolved->gid_count++;
+		} else {
+			error = resolve_uid("--allow", name, name,
+					    &resolved->uids[resolved->uid_count], complaint);
+			if (error)
+				return error;
+			resolved->uid_count++;
+		}
+	}
+	return 0;
+}
+
+int config_resolve_names(struct config *config, const struct complaint *complaint)
+{
+	struct resolved resolved = { .socket_uid = (uid_t)-1, .socket_gid = (gid_t)-1 };
+	int error = resolve_owner(config->socket_owner, &resolved, complaint);
+
+	if (!error)
+		error = resolve_allow(&config->allow, &resolved, complaint);
+	if (error) {
+		free(resolved.uids);
+		free(resolved.gids);
+		return error;
+	}
+	free(config->allow_uids);
+	free(config->allow_gids);
+	config->socket_uid = resolved.socket_uid;
+	config->socket_gid = resolved.socket_gid;
+	config->allow_uids = resolved.uids;
+	config->allow_uid_count = resolved.uid_count;
+	config->allow_gids = resolved.gids;
+	config->allow_gid_count = resolved.gid_count;
+	return 0;
+}
+
+int config_resolve(struct config *config, char *error, size_t error_size)
+{
+	return config_resolve_names(config, &(struct complaint){ error, error_size });
+}

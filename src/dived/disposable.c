@@ -1,0 +1,131 @@
+/*
+ * disposable - processes that may block, because nobody waits for them.
+ *
+ * A disposable process that has to give up a connection does not close it but
+ * exits: in an exiting process the kernel does not linger (inet_release() looks
+ * at PF_EXITING), so most of what a client can queue costs nothing at all.
+ */
+#include "disposable.h"
+
+#include "cleanup.h"
+#include "deadline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define SAY_MS 1000 /* a client that does not read its refusal does without */
+
+/* Closes everything from 3 up that is not in `keep`, which is small. */
+static void close_others(const int *keep, size_t count)
+{
+	unsigned from = 3;
+
+	for (;;) {
+		unsigned next = ~0U; /* the lowest kept descriptor from `from` on */
+
+		for (size_t i = 0; i < count; i++)
+			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from)
+			(void)close_range(from, next == ~0U ? next : next - 1, 0);
+		if (next == ~0U)
+			return;
+		from = next + 1;
+	}
+}
+
+pid_t disposable_fork(const int *keep, size_t count)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid > 0)
+		return pid;
+	for (int i = 1; i < NSIG; i++)
+		(void)signal(i, SIG_DFL); /* KILL, STOP and libc's own refuse; the rest matter */
+	sigset_t none;
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	close_others(keep, count);
+	(void)setsid(); /* a ^C at the terminal dived was started from is not for us */
+	(void)prctl(PR_SET_NAME, "dived: refuse");
+	return 0;
+}
+
+/*
+ * Forks a child that holds *sock and returns in it only after the parent has
+ * closed its own copy: it reads from a pipe whose other end goes away then.
+ */
+static pid_t hand_over(int *sock)
+{
+	int gate[2];
+	char byte;
+
+	if (pipe2(gate, O_CLOEXEC))
+		return -errno;
+	int keep[] = { *sock, gate[0] };
+	pid_t pid = disposable_fork(keep, ARRAY_LEN(keep));
+	if (pid == 0) {
+		while (read(gate[0], &byte, 1) < 0 && errno == EINTR)
+			;
+		return 0;
+	}
+	close_fd(&gate[0]);
+	if (pid > 0)
+		close_fd(sock);
+	close_fd(&gate[1]);
+	return pid;
+}
+
+pid_t disposable_refuse(int *conn, enum config_audit mode, const struct audit_facts *facts,
+			const char *text)
+{
+	struct message_refused refused = { .layer = MESSAGE_LAYER_GATEWAY,
+					   .status = FAULT_STATUS_REFUSED };
+	struct audit_facts known = *facts;
+	struct audit audit;
+	struct fault fault;
+	struct peer peer;
+	pid_t pid = hand_over(conn);
+
+	if (pid)
+		return pid;
+	if (peer_read(*conn, &peer) == 0) { /* now that it may take its time */
+		known.peer = &peer;
+		known.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0;
+	}
+	(void)fault_set(&fault, MESSAGE_LAYER_GATEWAY, "admission", 0, "%s", text);
+	if (audit_init(mode, &audit) == 0)
+		audit_refuse(&audit, &known, &fault);
+	(void)message_send(*conn, deadline_after(SAY_MS), MESSAGE_REFUSED, &refused,
+			   sizeof(refused), text, strlen(text), NULL, 0);
+	_exit(0);
+}
+
+pid_t disposable_close(int *sock)
+{
+	pid_t pid = hand_over(sock);
+
+	if (pid)
+		return pid;
+	_exit(0);
+}
+
+pid_t disposable_lost(enum config_audit mode, const struct audit_facts *facts,
+		      bool before_verdict, const char *what)
+{
+	pid_t pid = disposable_fork(NULL, 0);
+	struct audit audit;
+
+	if (pid)
+		return pid;
+	(void)audit_set_login_uid(facts->peer->login_uid); /* else the record says dived's own */
+	if (audit_init(mode, &audit) == 0)
+		audit_lost(&audit, facts, before_verdict, what);
+	_exit(0);
+}

@@ -1,0 +1,197 @@
+/*
+ * introduce - the beginning of a session: who is there, and who is meant.
+ *
+ * Everything is asked of the kernel and of name services, in dived's own
+ * namespaces; the texts made here are for people to read, and no decision rests
+ * on them.
+ */
+#include "session_internal.h"
+
+#include "cleanup.h"
+#include "deadline.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#define ANNOUNCE_MS 5000 /* the listener answers at once or is gone */
+
+int introduce_announce(struct session *session, struct fault *fault)
+{
+	struct control hello = { .type = CONTROL_HELLO };
+	int control = session->in->control;
+	struct control reply;
+
+	if (control < 0)
+		return 0;
+	cleanup_fd int pidfd = pidfd_open(getpid(), 0);
+	if (pidfd < 0 || control_send(control, &hello, pidfd) ||
+	    deadline_poll(control, POLLIN, deadline_after(ANNOUNCE_MS)) ||
+	    control_recv(control, &reply, NULL) || reply.type != CONTROL_GO)
+		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "announce", 0,
+				 "the gateway is stopping");
+	return 0;
+}
+
+void introduce_tell(const struct session *session, enum control_type type, uint32_t value)
+{
+	if (session->in->control >= 0) /* a listener that has gone is no reason to stop */
+		(void)control_tell(session->in->control, type, value);
+}
+
+/* What the listener needs for the record if this process dies. */
+static void tell_facts(const struct session *session)
+{
+	struct control message = { .type = CONTROL_FACTS, .login_uid = session->peer.login_uid };
+
+	(void)snprintf(message.id, sizeof(message.id), "%s", session->id);
+	(void)snprintf(message.account, sizeof(message.account), "%s", session->account);
+	if (session->in->control >= 0)
+		(void)control_send(session->in->control, &message, -1); /* as above */
+}
+
+int introduce_identify(struct session *session, struct fault *fault)
+{
+	int r = peer_read(session->conn, &session->peer);
+
+	if (r == 0)
+		r = audit_new_id(session->id);
+	if (r == 0)
+		r = process_prepare(&session->before);
+	if (r == 0)
+		r = audit_init((enum config_audit)session->config->audit, &session->audit);
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "identify", -r,
+				 "the client cannot be identified: %s", strerror(-r));
+	session->facts.login_uid_kept = audit_set_login_uid(session->peer.login_uid) == 0;
+	tell_facts(session);
+	return 0;
+}
+
+/*
+ * Only a missing entry means "no such account"; a name service that fails is a
+ * refusal, never a guess.
+ */
+static int look_up(int r, struct account *account, uid_t uid, gid_t gid, const char *what,
+		   struct fault *fault)
+{
+	if (r == -ENOENT) {
+		account_nameless(uid, gid, account);
+		return 0;
+	}
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "name-service", -r,
+				 "the account of the %s cannot be looked up: %s", what,
+				 strerror(-r));
+	return 0;
+}
+
+int introduce_accounts(struct session *session, struct fault *fault)
+{
+	const struct config *config = session->config;
+	const struct peer *peer = &session->peer;
+	struct plan_accounts *accounts = &session->accounts;
+	int r = look_up(account_by_uid(peer->uid, &accounts->client), &accounts->client, peer->uid,
+			peer->gid, "client", fault);
+
+	if (r)
+		return r;
+	if (config->no_setuid)
+		r = look_up(account_by_uid(config->inherited.uid, &accounts->target),
+			    &accounts->target, config->inherited.uid, config->inherited.gid,
+			    "target", fault);
+	else if (config->user)
+		r = account_by_text(config->user, &accounts->target)
+			    ? fault_set(fault, MESSAGE_LAYER_ACCOUNT, "name-service", 0,
+					"the account %s cannot be looked up", config->user)
+			    : 0;
+	else
+		r = account_copy(&accounts->client, &accounts->target)
+			    ? fault_set(fault, MESSAGE_LAYER_ACCOUNT, "memory", ENOMEM,
+					"out of memory")
+			    : 0;
+	if (r)
+		return r;
+	if (!config->user && !config->no_setuid)
+		accounts->target.gid = peer->gid; /* as the kernel reports it */
+	if (strcmp(config->auth_user, "client") == 0)
+		r = account_copy(&accounts->client, &accounts->asked);
+	else if (strcmp(config->auth_user, "target") == 0)
+		r = account_copy(&accounts->target, &accounts->asked);
+	else
+		r = account_by_name(config->auth_user, &accounts->asked);
+	return r ? fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "name-service", -r,
+			     "authentication failed")
+		 : 0;
+}
+
+/* Where a descriptor points, for the records: text only, no decision rests on it. */
+static const char *describe_fd(int fd, char *buffer, size_t size)
+{
+	char link[64];
+
+	if (fd < 0)
+		return NULL;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t len = readlink(link, buffer, size - 1);
+	if (len < 0)
+		return NULL;
+	buffer[len] = '\0';
+	return buffer;
+}
+
+/* What is asked for, word by word, before the plan has made the real argv of it. */
+static char **list_words(const struct config *config, const struct request *request)
+{
+	size_t forced = 0;
+	size_t words = 0;
+
+	while (config->forced && config->forced[forced])
+		forced++;
+	while (!config->no_argv && request->argv[words])
+		words++;
+	char **list = calloc(forced + words + 1, sizeof(*list));
+	if (!list || forced + words == 0) {
+		free(list);
+		return NULL; /* a login shell; or the record says ? */
+	}
+	for (size_t i = 0; i < forced; i++)
+		list[i] = config->forced[i];
+	for (size_t i = 0; i < words; i++)
+		list[forced + i] = request->argv[i];
+	return list;
+}
+
+void introduce_describe(struct session *session)
+{
+	const struct account *target = session->decision.target;
+	const struct config *config = session->config;
+	struct audit_facts *facts = &session->facts;
+	const char *asked =
+		session->decision.asked ? session->decision.asked->name : NULL;
+
+	for (int i = 0; i < 3 && !facts->tty; i++)
+		if (peer_tty(request_find_fd(&session->request, i), session->tty) == 0)
+			facts->tty = session->tty;
+	facts->directory =
+		describe_fd(session->request.cwd, session->directory, sizeof(session->directory));
+	facts->root = describe_fd(session->request.root, session->root, sizeof(session->root));
+	facts->fd_count = config->no_fds ? 0 : session->request.fd_count;
+	facts->client = session->accounts.client.name;
+	facts->elevated = session->decision.elevated;
+	if (target->name)
+		(void)snprintf(session->account, sizeof(session->account), "%s", target->name);
+	else
+		(void)snprintf(session->account, sizeof(session->account), "%u", target->uid);
+	facts->account = session->account;
+	facts->command = session->words = list_words(config, &session->request);
+	plan_command(config, &session->request, session->command, sizeof(session->command));
+	if (asked)
+		(void)snprintf(session->asked, sizeof(session->asked),
+			       "%s must authenticate to run %s as %s through %s", asked,
+			       session->command, session->account, config->address);
+	tell_facts(session);
+}

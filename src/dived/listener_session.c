@@ -1,0 +1,303 @@
+/*
+ * listener_session - one connection, from accept to the end of its session.
+ *
+ * FREE → WAITING (no template ready) → HANDED (to a template) → PENDING (its
+ * session has said HELLO; our copy of the connection is closed, then GO) → OPEN
+ * (verdict) → FREE at the end of file of the control socket.  A session that
+ * ends without DONE has died: that is recorded, and before the verdict it counts
+ * as a failed authentication of its uid.
+ */
+#include "cleanup.h"
+#include "control.h"
+#include "deadline.h"
+#include "disposable.h"
+#include "listener_internal.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define DIED_MS   2000 /* the price of a session that died before its verdict */
+#define RETRY_MS  20   /* a template's queue is full; a process cannot be made */
+#define HANDS_MAX 3    /* a connection that kills templates is not handed on for ever */
+
+static void release(struct listener *listener, struct connection *connection)
+{
+	if (connection->state != CONNECTION_REFUSED)
+		admission_leave(&listener->admission, connection->uid,
+				connection->state != CONNECTION_OPEN, connection->serial);
+	close_fd(&connection->control);
+	close_fd(&connection->pidfd);
+	connection->state = CONNECTION_FREE;
+}
+
+static struct audit_facts facts_of(const struct listener *listener,
+				   const struct connection *connection, const struct peer *peer)
+{
+	return (struct audit_facts){
+		.id = connection->id,
+		.gateway = listener->config->address,
+		.account = connection->account[0] ? connection->account : NULL,
+		.peer = peer,
+	};
+}
+
+static struct peer peer_of(const struct connection *connection)
+{
+	return (struct peer){
+		.uid = connection->uid,
+		.gid = connection->gid,
+		.pid = connection->pid,
+		.login_uid = connection->login_uid,
+		.session_id = PEER_UNSET,
+		.pidfd = -1,
+	};
+}
+
+/*
+ * The last state of a connection nobody serves: a disposable process says why,
+ * records it, and lets go.  While no process can be made the connection stays.
+ */
+void connection_refuse(struct listener *listener, struct connection *connection, const char *text)
+{
+	struct peer peer = peer_of(connection);
+	struct audit_facts facts = facts_of(listener, connection, &peer);
+
+	if (connection->state != CONNECTION_REFUSED) {
+		admission_leave(&listener->admission, connection->uid, true, connection->serial);
+		connection->state = CONNECTION_REFUSED;
+	}
+	connection->refusal = text;
+	if (disposable_refuse(&connection->conn, (enum config_audit)listener->config->audit,
+			      &facts, text) < 0) {
+		connection->deadline = deadline_after(RETRY_MS);
+		return;
+	}
+	listener->disposables++;
+	release(listener, connection);
+}
+
+/* Gives a connection to the template, or leaves it waiting. */
+void connection_hand(struct listener *listener, struct connection *connection)
+{
+	int pair[2];
+
+	if (!listener_template_ready(listener))
+		return;
+	if (connection->handed >= HANDS_MAX) {
+		connection_refuse(listener, connection, "busy: no session can be started");
+		return;
+	}
+	listener->hand_at = deadline_after(RETRY_MS); /* should one of the next calls fail */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return;
+	cleanup_fd int ours = pair[0];
+	cleanup_fd int theirs = pair[1];
+	uint64_t tag = TAG_CONNECTIONS + (uint64_t)(connection - listener->connections);
+	if (listener_add(listener, ours, tag) ||
+	    template_hand(&listener->current, connection->conn, theirs))
+		return; /* closing takes it out of the set */
+	listener->hand_at = 0;
+	connection->handed++;
+	connection->control = take_fd(&ours);
+	connection->state = CONNECTION_HANDED;
+}
+
+void connection_return(struct listener *listener, struct connection *connection)
+{
+	(void)listener;
+	if (connection->state != CONNECTION_HANDED)
+		return;
+	close_fd(&connection->control);
+	connection->state = CONNECTION_WAITING;
+}
+
+static void said_hello(struct connection *connection, const struct config *config, int *pidfd)
+{
+	int64_t seconds = (int64_t)config->request_timeout + config->auth_timeout +
+			  2 * WATCHDOG_GRACE_S;
+
+	if (connection->state != CONNECTION_HANDED)
+		return;
+	/* Not the last close: the session holds it until GO at least. */
+	close_fd(&connection->conn);
+	connection->pidfd = take_fd(pidfd);
+	connection->state = CONNECTION_PENDING;
+	connection->deadline = deadline_after(seconds * 1000);
+	(void)control_tell(connection->control, CONTROL_GO, 0); /* else its end is seen */
+}
+
+static void limit(struct connection *connection, uint32_t seconds)
+{
+	connection->deadline =
+		seconds ? deadline_after((int64_t)seconds * 1000) : DEADLINE_NONE;
+}
+
+static void result(struct listener *listener, struct connection *connection, uint32_t delay_ms)
+{
+	int64_t cap = (int64_t)listener->config->auth_timeout * 1000;
+	int64_t delay = delay_ms < cap ? delay_ms : cap;
+
+	connection->trying = false;
+	admission_result(&listener->admission, connection->uid, connection->serial,
+			 delay_ms ? deadline_after(delay) : 0);
+}
+
+static void remember(struct connection *connection, const struct control *message)
+{
+	connection->login_uid = message->login_uid;
+	(void)snprintf(connection->id, sizeof(connection->id), "%s", message->id);
+	(void)snprintf(connection->account, sizeof(connection->account), "%s", message->account);
+}
+
+static void handle(struct listener *listener, struct connection *connection,
+		   const struct control *message, int *fd)
+{
+	switch (message->type) {
+	case CONTROL_HELLO:
+		said_hello(connection, listener->config, fd);
+		break;
+	case CONTROL_FACTS:
+		remember(connection, message);
+		break;
+	case CONTROL_ASK:
+		connection->ask_at = deadline_now();
+		break;
+	case CONTROL_RESULT:
+		result(listener, connection, message->value);
+		break;
+	case CONTROL_LIMIT:
+		limit(connection, message->value);
+		break;
+	case CONTROL_VERDICT:
+		if (connection->state == CONNECTION_PENDING) {
+			admission_verdict(&listener->admission, connection->uid);
+			connection->state = CONNECTION_OPEN;
+		}
+		break;
+	case CONTROL_HUNG:
+		connection->lost = phase_name((enum phase)message->value);
+		break;
+	case CONTROL_DONE:
+		connection->done = true;
+		break;
+	default: /* GO and GRANT are ours */
+		break;
+	}
+}
+
+/* A session has ended without having recorded everything. */
+static void record_lost(struct listener *listener, struct connection *connection)
+{
+	bool before = connection->state != CONNECTION_OPEN;
+	struct peer peer = peer_of(connection);
+	struct audit_facts facts = facts_of(listener, connection, &peer);
+	const char *what = connection->lost ? connection->lost : "died";
+
+	if (before)
+		admission_result(&listener->admission, connection->uid, connection->serial,
+				 deadline_after(DIED_MS));
+	pid_t pid = disposable_lost((enum config_audit)listener->config->audit, &facts, before,
+				    what);
+	if (pid > 0)
+		listener->disposables++;
+	else
+		log_error("%s: id=%s uid=%u: the session was lost (%s) and no process can be made "
+			  "to record it",
+			  facts.gateway, facts.id, peer.uid, what);
+}
+
+static void end_of_file(struct listener *listener, struct connection *connection)
+{
+	if (connection->state == CONNECTION_HANDED) {
+		/* The template could not fork, or died: another attempt follows. */
+		connection_return(listener, connection);
+		connection->ask_at = 0;
+		return;
+	}
+	if (!connection->done)
+		record_lost(listener, connection);
+	release(listener, connection);
+}
+
+void connection_event(struct listener *listener, struct connection *connection)
+{
+	while (connection->control >= 0) {
+		struct control message;
+		cleanup_fd int fd = -1;
+		int r = control_recv(connection->control, &message, &fd);
+
+		if (r == -EAGAIN)
+			return;
+		if (r == 0)
+			handle(listener, connection, &message, &fd);
+		else
+			end_of_file(listener, connection);
+	}
+}
+
+/* Lets an answer through when it is its turn. */
+static void grant(struct listener *listener, struct connection *connection, int64_t now)
+{
+	int64_t wait =
+		admission_ask(&listener->admission, connection->uid, connection->serial, now);
+
+	if (wait) { /* INT64_MAX: until another result comes, which makes a turn of its own */
+		connection->ask_at = wait == INT64_MAX ? DEADLINE_NONE : wait;
+		return;
+	}
+	connection->ask_at = 0;
+	connection->trying = true;
+	(void)control_tell(connection->control, CONTROL_GRANT, 0); /* else its end is seen */
+}
+
+static void expire(struct listener *listener, struct connection *connection)
+{
+	switch (connection->state) {
+	case CONNECTION_WAITING:
+	case CONNECTION_HANDED:
+		close_fd(&connection->control);
+		connection_refuse(listener, connection, "busy: no session could be started in time");
+		break;
+	case CONNECTION_REFUSED:
+		connection_refuse(listener, connection, connection->refusal);
+		break;
+	case CONNECTION_PENDING:
+	case CONNECTION_OPEN:
+		if (!connection->lost)
+			connection->lost = "killed: it outlived its time";
+		(void)pidfd_send_signal(connection->pidfd, SIGKILL, NULL, 0); /* or gone already */
+		connection->deadline = DEADLINE_NONE;
+		break;
+	case CONNECTION_FREE:
+		break;
+	}
+}
+
+void connection_timers(struct listener *listener, struct connection *connection, int64_t now)
+{
+	if (connection->state == CONNECTION_FREE)
+		return;
+	if (connection->ask_at && connection->ask_at <= now)
+		grant(listener, connection, now);
+	if (connection->state == CONNECTION_WAITING)
+		connection_hand(listener, connection);
+	if (connection->state != CONNECTION_FREE && deadline_passed(connection->deadline))
+		expire(listener, connection);
+}
+
+int64_t connection_next(const struct connection *connection)
+{
+	int64_t next = connection->deadline;
+
+	if (connection->state == CONNECTION_FREE)
+		return DEADLINE_NONE;
+	if (connection->ask_at > 0)
+		next = deadline_earlier(next, connection->ask_at);
+	return next;
+}

@@ -1,0 +1,270 @@
+/*
+ * Reads who is on the other end of a socket, from the kernel alone.
+ *
+ * uid, gid and groups are those the kernel kept when the client called connect(2).  What
+ * the kernel does not keep (login uid, capabilities, user namespace) is read from /proc,
+ * through one descriptor of /proc/PID, where PID is what our own fdinfo says of the pidfd.
+ * It counts only if the pidfd shows afterwards that the process has not ended: a process
+ * that still is has had its number all the time.
+ *
+ * Whatever goes wrong there costs the client privileges and never gives it any: an unknown
+ * login uid is unset, an unknown client is not a root client.
+ */
+#include "peer.h"
+
+#include "cleanup.h"
+#include "parse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5; the headers of Debian 12 are older */
+#endif
+
+#define GROUPS_MAX    65536 /* NGROUPS_MAX of the kernel */
+#define PROC_TEXT_MAX 4096
+#define STATUS_MAX    (1024 * 1024)
+
+/* Reads a small file whole.  Return: its length; -EFBIG; -errno. */
+static ssize_t proc_read(int directory, const char *name, char *buffer, size_t size)
+{
+	cleanup_fd int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		ssize_t got = read(fd, buffer + len, size - len);
+
+		if (got < 0)
+			return -errno;
+		len += (size_t)got;
+		if (got == 0)
+			break;
+		if (len == size)
+			return -EFBIG;
+	}
+	buffer[len] = '\0';
+	return (ssize_t)len;
+}
+
+/* A file that holds one number.  PEER_UNSET for whatever else. */
+static uint32_t proc_read_id(int directory, const char *name)
+{
+	char text[32];
+	uint64_t value;
+
+	if (proc_read(directory, name, text, sizeof(text)) < 0)
+		return PEER_UNSET;
+	text[strcspn(text, "\n")] = '\0';
+	return parse_uint(text, 0, UINT32_MAX, &value) < 0 ? PEER_UNSET : (uint32_t)value;
+}
+
+/* The memory is for a process in 65536 groups, which are listed before its capabilities. */
+static bool proc_has_admin(int directory)
+{
+	cleanup_free char *text = malloc(STATUS_MAX);
+	uint64_t effective;
+
+	if (text == NULL || proc_read(directory, "status", text, STATUS_MAX) < 0 ||
+	    parse_proc_field(text, "CapEff", 16, &effective) < 0)
+		return false;
+	return (effective >> CAP_SYS_ADMIN & 1) != 0;
+}
+
+static bool proc_same_user_namespace(int directory)
+{
+	struct stat theirs, ours;
+
+	if (fstatat(directory, "ns/user", &theirs, 0) < 0 || stat("/proc/self/ns/user", &ours) < 0)
+		return false;
+	return theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
+/* Return: a descriptor of /proc/PID; -ESRCH when there is no such process to be seen. */
+static int peer_open_proc(int pidfd)
+{
+	char path[64], text[PROC_TEXT_MAX];
+	uint64_t pid;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	/* Pid is -1 when the process has gone, 0 when it is outside our pid namespace */
+	if (proc_read(AT_FDCWD, path, text, sizeof(text)) < 0 ||
+	    parse_proc_field(text, "Pid", 10, &pid) < 0 || pid == 0 || pid > INT32_MAX)
+		return -ESRCH;
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -ESRCH : fd;
+}
+
+static bool pidfd_lives(int pidfd)
+{
+	struct pollfd item = { .fd = pidfd, .events = POLLIN };
+	int count;
+
+	do {
+		count = poll(&item, 1, 0);
+	} while (count < 0 && errno == EINTR);
+	return count == 0;
+}
+
+/* Fills login_uid, session_id and root, or leaves them as they are. */
+static void peer_read_process(struct peer *peer)
+{
+	cleanup_fd int proc = peer_open_proc(peer->pidfd);
+	uint32_t login_uid, session_id;
+	bool root;
+
+	if (proc < 0)
+		return;
+	login_uid = proc_read_id(proc, "loginuid");
+	session_id = proc_read_id(proc, "sessionid");
+	root = peer->uid == 0 && proc_has_admin(proc) && proc_same_user_namespace(proc);
+	if (!pidfd_lives(peer->pidfd))
+		return;
+	peer->login_uid = login_uid;
+	peer->session_id = session_id;
+	peer->root = root;
+}
+
+/* Return: 0; -errno.  A kernel without SO_PEERGROUPS (before 4.13) is not catered for. */
+static int peer_read_groups(int sock, struct peer *peer)
+{
+	socklen_t size = 64 * sizeof(gid_t);
+
+	for (;;) {
+		cleanup_free gid_t *groups = malloc(size);
+		socklen_t len = size;
+
+		if (groups == NULL)
+			return -ENOMEM;
+		if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == 0) {
+			peer->groups = take_ptr(groups);
+			peer->group_count = len / sizeof(gid_t);
+			return 0;
+		}
+		if (errno != ERANGE)
+			return -errno;
+		/* the kernel says how much it takes; the groups themselves cannot change */
+		if (len <= size || len > GROUPS_MAX * sizeof(gid_t))
+			return -ERANGE;
+		size = len;
+	}
+}
+
+int peer_read(int sock, struct peer *ret)
+{
+	struct peer peer = { .login_uid = PEER_UNSET, .session_id = PEER_UNSET, .pidfd = -1 };
+	struct ucred credentials;
+	socklen_t len = sizeof(credentials);
+	int pidfd = -1;
+	int error;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0)
+		return -errno;
+	/* a socket that is not connected has uid and gid -1, and other families have none */
+	if (len != sizeof(credentials) || credentials.uid == (uid_t)-1)
+		return -ENOTCONN;
+	peer.uid = credentials.uid;
+	peer.gid = credentials.gid;
+	peer.pid = credentials.pid;
+	error = peer_read_groups(sock, &peer);
+	if (error < 0)
+		return error;
+
+	len = sizeof(pidfd);
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) == 0) {
+		peer.pidfd = pidfd; /* close-on-exec: the kernel makes all pidfds so */
+		peer_read_process(&peer);
+	}
+	*ret = peer;
+	return 0;
+}
+
+void peer_done(struct peer *peer)
+{
+	free(peer->groups);
+	close_fd(&peer->pidfd);
+	*peer = (struct peer){ .login_uid = PEER_UNSET, .session_id = PEER_UNSET, .pidfd = -1 };
+}
+
+bool peer_in_group(const struct peer *peer, gid_t gid)
+{
+	if (peer->gid == gid)
+		return true;
+	for (size_t i = 0; i < peer->group_count; i++) {
+		if (peer->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Device numbers of terminals, Documentation/admin-guide/devices.txt of the kernel.  A row
+ * only proposes a name: the file of that name must turn out to be the same.  /dev/tty and
+ * /dev/ptmx (5:0 and 5:2) are absent: they are not names of a terminal.
+ */
+static const struct tty_range {
+	unsigned major;
+	unsigned first; /* minor; the first number in names is 0 */
+	unsigned last;
+	const char *prefix;
+	bool numbered;
+} tty_ranges[] = {
+	{ 136, 0, UINT32_MAX, "/dev/pts/", true }, /* all of them, 20 bits of minor */
+	{ 4, 0, 63, "/dev/tty", true },
+	{ 4, 64, 255, "/dev/ttyS", true },
+	{ 5, 1, 1, "/dev/console", false },
+	{ 229, 0, 255, "/dev/hvc", true },
+	{ 204, 64, 79, "/dev/ttyAMA", true },
+	{ 188, 0, 255, "/dev/ttyUSB", true },
+	{ 166, 0, 255, "/dev/ttyACM", true },
+};
+
+static const struct tty_range *tty_range_find(dev_t device)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tty_ranges); i++) {
+		const struct tty_range *range = &tty_ranges[i];
+
+		if (major(device) == range->major && minor(device) >= range->first &&
+		    minor(device) <= range->last)
+			return range;
+	}
+	return NULL;
+}
+
+int peer_tty(int fd, char ret[PEER_TTY_MAX])
+{
+	const struct tty_range *range;
+	struct stat theirs, ours;
+	char name[PEER_TTY_MAX];
+
+	if (fstat(fd, &theirs) < 0)
+		return -errno;
+	if (!S_ISCHR(theirs.st_mode))
+		return -ENOTTY;
+	range = tty_range_find(theirs.st_rdev);
+	if (range == NULL)
+		return -ENOTTY;
+	if (range->numbered)
+		(void)snprintf(name, sizeof(name), "%s%u", range->prefix,
+		               minor(theirs.st_rdev) - range->first);
+	else
+		(void)snprintf(name, sizeof(name), "%s", range->prefix);
+	if (lstat(name, &ours) < 0 || !S_ISCHR(ours.st_mode))
+		return -ENOENT;
+	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino ||
+	    ours.st_rdev != theirs.st_rdev)
+		return -ENOENT;
+	memcpy(ret, name, sizeof(name));
+	return 0;
+}

@@ -1,0 +1,53 @@
+/*
+ * peer - who is on the other end of a connection, as the kernel reports it.
+ *
+ * Sources: SO_PEERCRED and SO_PEERGROUPS (unix(7)), SO_PEERPIDFD (Linux 6.5),
+ * and, guarded by that pidfd, /proc/PID/{loginuid,sessionid,status,ns/user}: what was read counts
+ * only if the pidfd shows afterwards that the process still lives, since a
+ * number read from a dead process's id may be another's.  Nothing here comes
+ * from what the client says.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PEER_UNSET UINT32_MAX /* login uid or session id that is unset or unknown */
+#define PEER_TTY_MAX 64
+
+struct peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;          /* for records and DIVE_PID only; no decision rests on it */
+	gid_t *groups;      /* supplementary, owned */
+	size_t group_count;
+	uint32_t login_uid; /* audit login uid, or PEER_UNSET */
+	uint32_t session_id; /* audit session id, or PEER_UNSET */
+	bool root;          /* a root client: uid 0, CAP_SYS_ADMIN effective, our user namespace */
+	int pidfd;          /* owned; -1 where the kernel has no SO_PEERPIDFD */
+};
+
+/**
+ * peer_read() - identify the other end of a connected socket
+ * Return: 0, released with peer_done(); -errno when SO_PEERCRED or SO_PEERGROUPS
+ * fails: a peer whose groups are not known must not be taken for one without groups.
+ * A kernel without SO_PEERPIDFD, or a client that has gone, costs login_uid,
+ * session_id and root (which stay unset and false), not the call.
+ */
+int peer_read(int sock, struct peer *ret);
+
+void peer_done(struct peer *peer);
+
+/* Whether gid is the peer's group or one of its supplementary groups. */
+bool peer_in_group(const struct peer *peer, gid_t gid);
+
+/**
+ * peer_tty() - name of the terminal behind a client's descriptor
+ * @fd: a descriptor received from a client; nothing but fstat(2) is done to it
+ * @ret: "/dev/pts/N" or "/dev/ttyN" where it is a character device with a terminal's major
+ *       number and the host's file of that name is the same file (st_dev,
+ *       st_ino): the same device number exists in every devpts instance
+ * Return: 0; -ENOTTY when it is no terminal; -ENOENT when it has no name here.
+ */
+int peer_tty(int fd, char ret[PEER_TTY_MAX]);

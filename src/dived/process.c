@@ -1,0 +1,131 @@
+/*
+ * process - the traces PAM modules leave in their process.
+ *
+ * pam_limits sets limits on the process that calls it, pam_umask its umask,
+ * pam_group its groups, pam_keyinit its keyring.  The program shall have them;
+ * the session, which still has to close what was opened, shall not suffer them.
+ *
+ * Whether a module set the umask can only be told by a value that none would
+ * set: 0067 is as tight as 0077 for files, which are made without x bits, and
+ * lets the owner's bits alone.
+ *
+ * dived runs with a raised soft nofile limit.  A program gets the limits dived
+ * was started with, except those that differ after PAM from what they were
+ * before it.
+ */
+#include "process.h"
+
+#include "cleanup.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TELLTALE_UMASK 0067
+
+static long session_keyring(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0, 0);
+}
+
+/* Joins a fresh anonymous keyring.  A kernel built without keys has nothing to keep apart. */
+static int join_keyring(int32_t *ret)
+{
+	long serial = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
+
+	if (serial < 0 && errno != ENOSYS)
+		return -errno;
+	*ret = serial < 0 ? 0 : (int32_t)serial;
+	return 0;
+}
+
+int process_prepare(struct process_state *ret)
+{
+	struct process_state state = { 0 };
+	struct rlimit no_core = { 0, 0 };
+	int r = join_keyring(&state.keyring);
+
+	if (r)
+		return r;
+	if (prctl(PR_SET_DUMPABLE, 0)) /* passwords pass through this memory */
+		return -errno;
+	if (getrlimit(RLIMIT_CORE, &no_core))
+		return -errno;
+	no_core.rlim_cur = 0; /* soft only: a hard limit could not be given back to the program */
+	if (setrlimit(RLIMIT_CORE, &no_core))
+		return -errno;
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
+		if (getrlimit((__rlimit_resource_t)i, &state.limits[i]))
+			return -errno;
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	(void)umask(TELLTALE_UMASK);
+	*ret = state;
+	return 0;
+}
+
+static int capture_groups(gid_t **ret, size_t *ret_count)
+{
+	int count = getgroups(0, NULL);
+
+	if (count < 0)
+		return -errno;
+	cleanup_free gid_t *groups = calloc((size_t)count + 1, sizeof(*groups));
+	if (!groups)
+		return -ENOMEM;
+	count = getgroups(count, groups);
+	if (count < 0)
+		return -errno;
+	*ret = take_ptr(groups);
+	*ret_count = (size_t)count;
+	return 0;
+}
+
+int process_capture(const struct process_state *before, const struct rlimit *inherited,
+		    struct plan_session *ret, gid_t **ret_groups)
+{
+	struct plan_session session = { 0 };
+	cleanup_free gid_t *groups = NULL;
+	int r = capture_groups(&groups, &session.group_count);
+
+	if (r)
+		return r;
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
+		const struct rlimit *own = &before->limits[i];
+		struct rlimit now;
+
+		if (getrlimit((__rlimit_resource_t)i, &now))
+			return -errno;
+		bool changed = now.rlim_cur != own->rlim_cur || now.rlim_max != own->rlim_max;
+		session.limits[i] = changed ? now : inherited[i];
+		if (!changed || !setrlimit((__rlimit_resource_t)i, own))
+			continue;
+		/* The hard limit stays down; at least the soft one goes up to it. */
+		struct rlimit best = { .rlim_cur = now.rlim_max, .rlim_max = now.rlim_max };
+		(void)setrlimit((__rlimit_resource_t)i, &best); /* as far as allowed */
+	}
+	mode_t mask = umask(077);
+	session.umask_set = mask != TELLTALE_UMASK;
+	session.umask = mask;
+	session.keyring_set = before->keyring && session_keyring() != before->keyring;
+	session.groups = groups;
+	*ret = session;
+	*ret_groups = take_ptr(groups);
+	return 0;
+}
+
+void process_raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}

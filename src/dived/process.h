@@ -1,0 +1,39 @@
+/*
+ * process - what PAM modules change in the process they run in: limits, umask,
+ * groups, session keyring.  Set up before, read after, put back.
+ */
+#pragma once
+
+#include "plan.h"
+
+#include <stdint.h>
+#include <sys/resource.h>
+
+struct process_state {
+	struct rlimit limits[RLIM_NLIMITS];
+	int32_t keyring; /* serial of the session keyring joined, 0 where the kernel has none */
+};
+
+/*
+ * Makes the calling process a session's: a fresh session keyring, a umask that
+ * no module would choose, no core dumps, not dumpable, SIGXFSZ and SIGPIPE
+ * ignored (a low fsize limit must not kill it).
+ * Return: 0 with *ret filled; -errno.
+ */
+int process_prepare(struct process_state *ret);
+
+/*
+ * Reads what the modules left into *ret, whose group list becomes the caller's
+ * to free(3), and puts the process's own limits back as far as that is allowed.
+ * A hard limit that could not be put back (no CAP_SYS_RESOURCE) stays low.
+ * `inherited` gives the limits of a program for which no module set any.
+ * Return: 0; -errno.
+ */
+int process_capture(const struct process_state *before, const struct rlimit *inherited,
+		    struct plan_session *ret, gid_t **ret_groups);
+
+/*
+ * Raises the soft limit of open descriptors to the hard one: listener and
+ * session hold those of many clients.  Failing is harmless.
+ */
+void process_raise_nofile(void);

@@ -1,0 +1,306 @@
+/*
+ * session - the procedure: who is there, what is asked, is it allowed, do it,
+ * write down how it ended.
+ *
+ * serve() below is the whole of it, in the order the reference gives.  Every
+ * step returns 0 or fills the fault and refuses; what has been opened by then
+ * is closed in reverse by session_run(), on every path.  Records are written
+ * before the client hears of what they record.
+ *
+ * Real, effective and saved uid stay 0 until the child: with the client as real
+ * uid, the client could kill this process between a wrong password and its
+ * being counted.
+ */
+#include "session_internal.h"
+
+#include "cleanup.h"
+#include "deadline.h"
+#include "environment.h"
+#include "log.h"
+#include "supervise.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define REPLY_MS 5000  /* for the last packet to a client */
+#define SPAWN_MS 30000 /* for all steps between fork and exec */
+
+static int read_request(struct session *session, struct fault *fault)
+{
+	const char *reason = NULL;
+	int r = request_recv(session->conn,
+			     deadline_after((int64_t)session->config->request_timeout * 1000),
+			     &session->request, &reason);
+
+	if (r == 0)
+		return 0;
+	(void)fault_set(fault, MESSAGE_LAYER_REQUEST, "receive", r < 0 ? -r : EPROTO, "%s",
+			reason ? reason : "malformed request");
+	return -EACCES;
+}
+
+static int authenticate(struct session *session, struct fault *fault)
+{
+	const struct plan_decision *decision = &session->decision;
+	struct auth_input input = {
+		.pamh = session->in->pamh,
+		.config = session->config,
+		.watchdog = &session->watchdog,
+		.conn = session->conn,
+		.control = session->in->control,
+		.forbidden = session->request.hello.flags & MESSAGE_HELLO_NON_INTERACTIVE,
+		.asked = session->asked,
+		.remote_user = session->accounts.client.name,
+		.tty = session->facts.tty,
+	};
+	char **dive = NULL;
+
+	if (watchdog_init(session->conn, session->in->control, &session->watchdog) ||
+	    plan_dive(session->config, &session->peer, &session->accounts, &dive))
+		return fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "memory", ENOMEM,
+				 "out of memory");
+	input.dive = dive;
+	int r = auth_init(&input, &session->auth, fault);
+	environment_done(&dive);
+	if (r == 0 && decision->authenticate)
+		r = auth_authenticate(&session->auth, decision->asked->name, fault);
+	if (r)
+		return r;
+	return auth_account(&session->auth,
+			    decision->authenticate ? decision->asked->name : NULL,
+			    decision->target->name, session->peer.root, fault);
+}
+
+/* Groups without PAM: the target's, where this process may set any. */
+static int set_groups(const struct session *session, struct fault *fault)
+{
+	const struct account *target = session->decision.target;
+	int r = 0;
+
+	if (geteuid() == 0 && target->name)
+		r = initgroups(target->name, target->gid);
+	else if (geteuid() == 0)
+		r = setgroups(1, &target->gid);
+	return r ? fault_set(fault, MESSAGE_LAYER_SESSION, "initgroups", errno,
+			     "the groups of the target cannot be set: %s", strerror(errno))
+		 : 0;
+}
+
+/* Opens the PAM session.  What the child needs is made before modules lower limits. */
+static int open_session(struct session *session, struct fault *fault)
+{
+	int r = child_prepare(&session->channel);
+
+	if (r == 0)
+		session->signals = r = supervise_open_signals();
+	if (r < 0)
+		return fault_set(fault, MESSAGE_LAYER_SETUP, "prepare", -r,
+				 "no descriptors left: %s", strerror(-r));
+	r = session->decision.pam ? auth_open(&session->auth, session->decision.target, fault)
+				  : set_groups(session, fault);
+	if (r)
+		return r;
+	r = process_capture(&session->before, session->config->inherited.limits,
+			    &session->granted, &session->groups);
+	if (r == 0 && session->decision.pam) {
+		session->pam_environment = pam_getenvlist(session->auth.pamh);
+		r = session->pam_environment ? 0 : -ENOMEM;
+	}
+	session->granted.environment = session->pam_environment;
+	return r ? fault_set(fault, MESSAGE_LAYER_SESSION, "capture", -r,
+			     "the session's state cannot be read: %s", strerror(-r))
+		 : 0;
+}
+
+/* A client that has gone by now is not waiting for a program to start. */
+static int check_client(const struct session *session, struct fault *fault)
+{
+	struct pollfd wait = { .fd = session->conn };
+
+	if (poll(&wait, 1, 0) > 0)
+		return fault_set(fault, MESSAGE_LAYER_REQUEST, "client", 0,
+				 "the client has gone");
+	return 0;
+}
+
+static int spawn(struct session *session, struct fault *fault)
+{
+	struct message_started started = { 0 };
+	int r = plan_make(session->config, &session->peer, &session->request, &session->accounts,
+			  &session->decision, &session->granted, &session->plan, fault);
+
+	if (r == 0)
+		r = check_client(session, fault);
+	if (r)
+		return r;
+	session->facts.command = session->plan.argv;
+	r = audit_spawn(&session->audit, &session->facts, fault);
+	if (r)
+		return r;
+	session->recorded = true;
+	session->started = deadline_now();
+	introduce_tell(session, CONTROL_LIMIT, SPAWN_MS / 1000 + WATCHDOG_GRACE_S);
+	r = child_start(&session->plan, &session->channel, deadline_after(SPAWN_MS),
+			&session->program, fault);
+	if (r)
+		return r;
+	introduce_tell(session, CONTROL_LIMIT, 0);
+	request_close_fds(&session->request); /* or pipes of the client never see their end */
+	started.pid = (uint32_t)session->program;
+	started.flags = session->config->no_wait ? MESSAGE_STARTED_NO_WAIT : 0;
+	/* A client that has gone is noticed, and dealt with, by supervise_run(). */
+	(void)message_send(session->conn, deadline_after(REPLY_MS), MESSAGE_STARTED, &started,
+			   sizeof(started), NULL, 0, NULL, 0);
+	return 0;
+}
+
+static int wait_for_program(struct session *session, struct fault *fault)
+{
+	struct supervise supervise = {
+		.config = session->config,
+		.peer = &session->peer,
+		.hello = &session->request.hello,
+		.elevated = session->decision.elevated,
+		.conn = session->conn,
+		.program = session->program,
+		.signals = session->signals,
+	};
+	bool gone = false;
+	int r = supervise_run(&supervise, &session->exited, &gone);
+
+	if (gone)
+		session->watchdog.conn = -1;
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_SESSION, "wait", -r,
+				 "the program's end cannot be told: %s", strerror(-r));
+	session->ended = true;
+	return 0;
+}
+
+/* The order of the reference.  Return: 0 the program ran and has ended; else refused. */
+static int serve(struct session *session, struct fault *fault)
+{
+	int r = introduce_announce(session, fault);
+
+	if (r == 0)
+		r = introduce_identify(session, fault);
+	if (r == 0 && session->in->broken)
+		r = fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "service", 0,
+			      "authentication is not available");
+	if (r == 0)
+		r = read_request(session, fault);
+	if (r == 0)
+		r = introduce_accounts(session, fault);
+	if (r == 0)
+		r = plan_decide(session->config, &session->peer, &session->accounts,
+				&session->decision, fault);
+	if (r)
+		return r;
+	introduce_describe(session);
+	if (session->decision.pam)
+		r = authenticate(session, fault);
+	if (r)
+		return r;
+	introduce_tell(session, CONTROL_VERDICT, 0);
+	r = open_session(session, fault);
+	if (r == 0)
+		r = spawn(session, fault);
+	if (r == 0)
+		r = wait_for_program(session, fault);
+	return r;
+}
+
+/* The end of a program that was executed, or of one that was recorded and was not. */
+static void record_end(struct session *session, const struct fault *fault)
+{
+	struct audit_exit end = {
+		.signalled = session->exited.kind == MESSAGE_EXIT_SIGNAL,
+		.value = session->ended ? (int)session->exited.value : (int)fault->status,
+		.duration_ms = deadline_now() - session->started,
+		.fault = session->ended ? NULL : fault,
+	};
+
+	audit_exit(&session->audit, &session->facts, &end);
+}
+
+static void reply(struct session *session, const struct fault *fault)
+{
+	struct message_refused refused = { .layer = fault->layer, .status = fault->status };
+	int64_t deadline = deadline_after(REPLY_MS);
+
+	if (!session->ended)
+		(void)message_send(session->conn, deadline, MESSAGE_REFUSED, &refused,
+				   sizeof(refused), fault->text, strlen(fault->text), NULL, 0);
+	else if (!session->config->no_wait)
+		(void)message_send(session->conn, deadline, MESSAGE_EXITED, &session->exited,
+				   sizeof(session->exited), NULL, 0, NULL, 0);
+}
+
+/* Closes what is open, in reverse; then writes it down; then tells the client. */
+static void finish(struct session *session, struct fault *fault, bool refused)
+{
+	struct fault closing = { 0 };
+	bool answer = session->ended && !session->config->no_wait;
+
+	child_channel_done(&session->channel);
+	if (auth_close(&session->auth, answer ? &session->exited : NULL, &closing))
+		log_warning("%s: id=%s: closing failed at %s: %s", session->config->address,
+			    session->id, closing.step, closing.text);
+	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
+	if (session->recorded)
+		record_end(session, fault);
+	else if (refused && session->id[0] && fault->error != EPIPE)
+		audit_refuse(&session->audit, &session->facts, fault);
+	reply(session, fault);
+	introduce_tell(session, CONTROL_DONE, 0);
+}
+
+static void release(struct session *session)
+{
+	watchdog_done(&session->watchdog);
+	plan_done(&session->plan);
+	free(session->words);
+	free(session->groups);
+	for (size_t i = 0; session->pam_environment && session->pam_environment[i]; i++)
+		free(session->pam_environment[i]);
+	free(session->pam_environment);
+	account_done(&session->accounts.client);
+	account_done(&session->accounts.target);
+	account_done(&session->accounts.asked);
+	request_done(&session->request);
+	peer_done(&session->peer);
+	audit_done(&session->audit);
+	close_fd(&session->signals);
+}
+
+int session_run(const struct session_input *input)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct fault fault = { 0 };
+
+	if (!session)
+		return 1; /* the listener records that no verdict came */
+	(void)prctl(PR_SET_NAME, "dived: session"); /* for ps(1) only */
+	*session = (struct session){
+		.in = input,
+		.config = input->config,
+		.conn = input->conn,
+		.peer = { .pidfd = -1 },
+		.audit = { .fd = -1 },
+		.signals = -1,
+		.channel = { -1, -1, -1 },
+		.request = { .wait_number = -1, .cwd = -1, .root = -1, .terminal = -1 },
+		.facts = { .id = session->id,
+			   .gateway = input->config->address,
+			   .peer = &session->peer },
+	};
+	int r = serve(session, &fault);
+	finish(session, &fault, r != 0);
+	release(session);
+	free(session);
+	return 0;
+}

@@ -1,0 +1,71 @@
+/*
+ * session_internal - the state of one session, shared by the files that serve it.
+ *
+ * introduce.c  who is there and what is asked, before PAM
+ * session.c    the procedure
+ */
+#pragma once
+
+#include "audit.h"
+#include "auth.h"
+#include "child.h"
+#include "control.h"
+#include "plan.h"
+#include "process.h"
+#include "session.h"
+
+#include <limits.h>
+
+#define SESSION_COMMAND_MAX 512 /* bytes of the command in a prompt */
+
+struct session {
+	const struct session_input *in;
+	const struct config *config;
+	int conn; /* owned; -1 once the client is not waited for */
+	struct peer peer;
+	struct request request;
+	struct plan_accounts accounts;
+	struct plan_decision decision;
+	struct process_state before;
+	struct plan_session granted;
+	char **words;      /* owned array: forced command and the client's words, borrowed */
+	gid_t *groups;     /* owned, behind granted.groups */
+	char **pam_environment; /* owned, behind granted.environment */
+	struct plan plan;
+	struct auth auth;
+	struct watchdog watchdog;
+	struct audit audit;
+	struct audit_facts facts;
+	struct child_channel channel;
+	int signals; /* owned */
+	int64_t started;
+	pid_t program; /* 0 until it is executed */
+	bool recorded; /* the spawn has its record, so an end is owed */
+	struct message_exited exited;
+	bool ended; /* `exited` is set */
+	char id[AUDIT_ID_SIZE];
+	char directory[PATH_MAX];
+	char root[PATH_MAX];
+	char tty[PEER_TTY_MAX];
+	char account[CONTROL_ACCOUNT_MAX];
+	char command[SESSION_COMMAND_MAX];
+	char asked[SESSION_COMMAND_MAX + 1024];
+};
+
+/*
+ * Makes itself known to the listener and waits until it lets go of the
+ * connection.  End of file instead means that the gateway is stopping.
+ */
+int introduce_announce(struct session *session, struct fault *fault);
+
+/* Who is there; carries the login uid over, before the first record and PAM call. */
+int introduce_identify(struct session *session, struct fault *fault);
+
+/* Looks up client, target and whoever is to be asked. */
+int introduce_accounts(struct session *session, struct fault *fault);
+
+/* Fills what records and prompts say about the request, after plan_decide(). */
+void introduce_describe(struct session *session);
+
+/* Tells the listener, if there is one. */
+void introduce_tell(const struct session *session, enum control_type type, uint32_t value);

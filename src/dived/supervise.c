@@ -1,0 +1,198 @@
+/*
+ * supervise - one poll loop over the client, the program and a deadline.
+ *
+ * The program is our child and stays unreaped until its end has been seen, so
+ * its id, and that of the process group it leads, cannot have become another's:
+ * a single process is signalled through its pidfd, a group by that id.  No
+ * number that a client sent is ever used as an id.
+ */
+#include "supervise.h"
+
+#include "cleanup.h"
+#include "deadline.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#define PACKET_MS 2000  /* to receive the rest of a packet that has begun */
+#define KILL_MS   5000  /* --on-disconnect kill: from SIGTERM to SIGKILL */
+
+struct state {
+	const struct supervise *in;
+	int pidfd;
+	int conn; /* -1 once the client has gone */
+	bool gone;
+	int64_t kill_at; /* deadline.h */
+};
+
+int supervise_open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+enum supervise_delivery supervise_delivery(const struct config *config, const struct peer *peer,
+					   const struct message_hello *hello, bool elevated,
+					   int number)
+{
+	static const int always[] = { SIGHUP, SIGINT,  SIGQUIT, SIGTERM,
+				      SIGTSTP, SIGCONT, SIGWINCH };
+
+	if (config->signals_group)
+		return SUPERVISE_GROUP;
+	if (config->signals)
+		return SUPERVISE_PROGRAM;
+	if (hello->forward == MESSAGE_FORWARD_NONE)
+		return SUPERVISE_DROP;
+	bool allowed = peer->root || !elevated;
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		allowed = allowed || always[i] == number;
+	if (!allowed)
+		return SUPERVISE_DROP;
+	return hello->forward == MESSAGE_FORWARD_GROUP ? SUPERVISE_GROUP : SUPERVISE_PROGRAM;
+}
+
+/* A process that is gone already is no failure. */
+static void signal_program(const struct state *state, enum supervise_delivery how, int number)
+{
+	if (how == SUPERVISE_GROUP)
+		(void)kill(-state->in->program, number);
+	else if (how == SUPERVISE_PROGRAM)
+		(void)pidfd_send_signal(state->pidfd, number, NULL, 0);
+}
+
+static void deliver(const struct state *state, int number)
+{
+	const struct supervise *in = state->in;
+	enum supervise_delivery how =
+		supervise_delivery(in->config, in->peer, in->hello, in->elevated, number);
+
+	/* The program leads an orphaned process group, where the kernel discards the
+	   default action of SIGTSTP. */
+	signal_program(state, how, number == SIGTSTP ? SIGSTOP : number);
+}
+
+static void disconnect(struct state *state)
+{
+	const struct supervise *in = state->in;
+
+	state->conn = -1;
+	state->gone = true;
+	if (in->config->no_wait || in->hello->wait != MESSAGE_WAIT_EXIT ||
+	    in->config->on_disconnect == CONFIG_DISCONNECT_IGNORE)
+		return;
+	signal_program(state, SUPERVISE_GROUP, SIGHUP);
+	signal_program(state, SUPERVISE_GROUP, SIGCONT);
+	if (in->config->on_disconnect != CONFIG_DISCONNECT_KILL)
+		return;
+	signal_program(state, SUPERVISE_GROUP, SIGTERM);
+	state->kill_at = deadline_after(KILL_MS);
+}
+
+static void serve_client(struct state *state)
+{
+	struct message_expect expect = { MESSAGE_FROM_CLIENT, MESSAGE_STATE_RUNNING };
+	struct message_continue resumed;
+	struct message_signal signal_;
+	struct packet packet;
+
+	if (message_recv(state->conn, deadline_after(PACKET_MS), expect, &packet)) {
+		disconnect(state);
+		return;
+	}
+	if (packet.head.type == MESSAGE_SIGNAL && message_get_signal(&packet, &signal_) == 0)
+		deliver(state, (int)signal_.number);
+	else if (packet.head.type == MESSAGE_CONTINUE &&
+		 message_get_continue(&packet, &resumed) == 0)
+		deliver(state, SIGCONT);
+	else
+		disconnect(state);
+	packet_done(&packet);
+}
+
+/* Looks for a change of the program.  Return: 1 it has ended and *ret says how; 0; -errno. */
+static int look(struct state *state, struct message_exited *ret)
+{
+	siginfo_t info;
+
+	for (;;) {
+		memset(&info, 0, sizeof(info));
+		if (waitid(P_PID, (id_t)state->in->program, &info, WEXITED | WSTOPPED | WNOHANG))
+			return -errno;
+		if (info.si_pid == 0)
+			return 0;
+		if (info.si_code == CLD_EXITED) {
+			*ret = (struct message_exited){ MESSAGE_EXIT_STATUS,
+							(uint32_t)info.si_status & 0xff };
+			return 1;
+		}
+		if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) {
+			*ret = (struct message_exited){ MESSAGE_EXIT_SIGNAL,
+							(uint32_t)info.si_status };
+			return 1;
+		}
+		struct message_stopped stopped = { (uint32_t)info.si_status };
+		if (state->conn >= 0 && !state->in->config->no_wait &&
+		    message_send(state->conn, deadline_after(PACKET_MS), MESSAGE_STOPPED, &stopped,
+				 sizeof(stopped), NULL, 0, NULL, 0))
+			disconnect(state);
+	}
+}
+
+static void drain(int signals)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		;
+}
+
+/* One turn.  Return: as look(). */
+static int turn(struct state *state, struct message_exited *ret)
+{
+	struct pollfd waits[] = {
+		{ .fd = state->in->signals, .events = POLLIN },
+		{ .fd = state->pidfd, .events = POLLIN },
+		{ .fd = state->conn, .events = POLLIN },
+	};
+
+	if (poll(waits, ARRAY_LEN(waits), deadline_left(state->kill_at)) < 0 && errno != EINTR)
+		return -errno;
+	drain(state->in->signals);
+	if (waits[2].revents && state->conn >= 0)
+		serve_client(state);
+	if (deadline_passed(state->kill_at)) {
+		signal_program(state, SUPERVISE_GROUP, SIGKILL);
+		state->kill_at = DEADLINE_NONE;
+	}
+	return look(state, ret);
+}
+
+int supervise_run(const struct supervise *supervise, struct message_exited *ret, bool *ret_gone)
+{
+	cleanup_fd int pidfd = pidfd_open(supervise->program, 0);
+	struct state state = { .in = supervise,
+			       .pidfd = pidfd,
+			       .conn = supervise->conn,
+			       .kill_at = DEADLINE_NONE };
+	int r;
+
+	if (pidfd < 0)
+		return -errno;
+	do
+		r = turn(&state, ret);
+	while (r == 0);
+	*ret_gone = state.gone;
+	return r < 0 ? r : 0;
+}
