@@ -51,10 +51,10 @@ static inline int take_fd(int *fd)
 }
 
 /* Returns the pointer and leaves NULL in its place. */
-#define take_ptr(pointer)                    \
-	__extension__({                      \
-		__typeof__(pointer) *place_ = &(pointer); \
-		__typeof__(pointer) taken_ = *place_;     \
-		*place_ = NULL;              \
-		taken_;                      \
+#define take_ptr(pointer)                                                                          \
+	__extension__({                                                                            \
+		__typeof__(pointer) *place_ = &(pointer);                                          \
+		__typeof__(pointer) taken_ = *place_;                                              \
+		*place_ = NULL;                                                                    \
+		taken_;                                                                            \
 	})

@@ -24,7 +24,7 @@
 
 #define LOG_LINE_MAX  8192
 #define LOG_IDENT_MAX 64
-#define LOG_CUT       "..."
+#define LOG_CUT	      "..."
 
 static struct {
 	const char *ident;
@@ -65,7 +65,7 @@ static void write_stderr(const char *text)
 
 	if (log_sink.ident)
 		len = snprintf(line, sizeof(line), "%.*s: %s\n", LOG_IDENT_MAX, log_sink.ident,
-		               text);
+			       text);
 	else
 		len = snprintf(line, sizeof(line), "%s\n", text);
 	if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
@@ -129,8 +129,8 @@ static bool is_plain(uint32_t code)
 	static const struct {
 		uint32_t first, last;
 	} escaped[] = {
-		{ 0x00, 0x1f },     { '\\', '\\' }, { 0x7f, 0x9f }, /* DEL and C1 */
-		{ 0x61c, 0x61c },                                   /* Arabic letter mark */
+		{ 0x00, 0x1f },	    { '\\', '\\' }, { 0x7f, 0x9f }, /* DEL and C1 */
+		{ 0x61c, 0x61c },				    /* Arabic letter mark */
 		{ 0x200b, 0x200f }, /* zero width, direction marks */
 		{ 0x2028, 0x202e }, /* line and paragraph ends, embeddings, overrides */
 		{ 0x2066, 0x2069 }, /* isolates */

@@ -19,14 +19,14 @@
 #include <limits.h>
 #include <string.h>
 
-#define SIGNAL_LAST           64 /* _NSIG of the kernel on every machine we build for */
+#define SIGNAL_LAST	      64 /* _NSIG of the kernel on every machine we build for */
 
-#define FROM_BOTH             (MESSAGE_FROM_CLIENT | MESSAGE_FROM_SERVER)
-#define LIVE                  (MESSAGE_STATE_PENDING | MESSAGE_STATE_ASKED | MESSAGE_STATE_RUNNING)
-#define TALKING               (MESSAGE_STATE_PENDING | MESSAGE_STATE_ASKED)
-#define ANY_STATE             (MESSAGE_STATE_START | MESSAGE_STATE_REQUEST | LIVE)
+#define FROM_BOTH	      (MESSAGE_FROM_CLIENT | MESSAGE_FROM_SERVER)
+#define LIVE		      (MESSAGE_STATE_PENDING | MESSAGE_STATE_ASKED | MESSAGE_STATE_RUNNING)
+#define TALKING		      (MESSAGE_STATE_PENDING | MESSAGE_STATE_ASKED)
+#define ANY_STATE	      (MESSAGE_STATE_START | MESSAGE_STATE_REQUEST | LIVE)
 
-#define FIXED(type)           sizeof(struct type), sizeof(struct type)
+#define FIXED(type)	      sizeof(struct type), sizeof(struct type)
 #define FIXED_TEXT(type, max) sizeof(struct type), sizeof(struct type) + (max)
 
 /*
@@ -38,33 +38,33 @@ const struct message_rule message_rules[MESSAGE_TYPE_END] = {
 	[MESSAGE_HELLO] = { "HELLO", FROM_BOTH, MESSAGE_STATE_START, FIXED(message_hello), 0, 0 },
 
 	[MESSAGE_FDS] = { "FDS", MESSAGE_FROM_CLIENT, MESSAGE_STATE_REQUEST,
-	                  sizeof(struct message_fd), PACKET_FDS_MAX * sizeof(struct message_fd), 1,
-	                  PACKET_FDS_MAX },
+			  sizeof(struct message_fd), PACKET_FDS_MAX * sizeof(struct message_fd), 1,
+			  PACKET_FDS_MAX },
 	[MESSAGE_REQUEST] = { "REQUEST", MESSAGE_FROM_CLIENT, MESSAGE_STATE_REQUEST,
-	                      FIXED_TEXT(message_request, MESSAGE_STRINGS_MAX), 0, 3 },
+			      FIXED_TEXT(message_request, MESSAGE_STRINGS_MAX), 0, 3 },
 	[MESSAGE_END] = { "END", MESSAGE_FROM_CLIENT, MESSAGE_STATE_REQUEST, 0, 0, 0, 0 },
 	[MESSAGE_ANSWER] = { "ANSWER", MESSAGE_FROM_CLIENT, MESSAGE_STATE_ASKED,
-	                     FIXED_TEXT(message_answer, MESSAGE_ANSWER_MAX), 0, 0 },
+			     FIXED_TEXT(message_answer, MESSAGE_ANSWER_MAX), 0, 0 },
 	[MESSAGE_SIGNAL] = { "SIGNAL", MESSAGE_FROM_CLIENT, LIVE, FIXED(message_signal), 0, 0 },
 	[MESSAGE_CONTINUE] = { "CONTINUE", MESSAGE_FROM_CLIENT, LIVE, FIXED(message_continue), 0,
-	                       0 },
+			       0 },
 
 	[MESSAGE_PROMPT] = { "PROMPT", MESSAGE_FROM_SERVER, TALKING,
-	                     FIXED_TEXT(message_prompt, MESSAGE_TEXT_MAX), 0, 0 },
+			     FIXED_TEXT(message_prompt, MESSAGE_TEXT_MAX), 0, 0 },
 	[MESSAGE_NOTE] = { "NOTE", MESSAGE_FROM_SERVER, TALKING,
-	                   FIXED_TEXT(message_note, MESSAGE_TEXT_MAX), 0, 0 },
+			   FIXED_TEXT(message_note, MESSAGE_TEXT_MAX), 0, 0 },
 	[MESSAGE_STARTED] = { "STARTED", MESSAGE_FROM_SERVER, MESSAGE_STATE_PENDING,
-	                      FIXED(message_started), 0, 1 },
+			      FIXED(message_started), 0, 1 },
 	[MESSAGE_STOPPED] = { "STOPPED", MESSAGE_FROM_SERVER, MESSAGE_STATE_RUNNING,
-	                      FIXED(message_stopped), 0, 0 },
+			      FIXED(message_stopped), 0, 0 },
 	[MESSAGE_EXITED] = { "EXITED", MESSAGE_FROM_SERVER, MESSAGE_STATE_RUNNING,
-	                     FIXED(message_exited), 0, 0 },
+			     FIXED(message_exited), 0, 0 },
 	[MESSAGE_REFUSED] = { "REFUSED", MESSAGE_FROM_SERVER, ANY_STATE,
-	                      FIXED_TEXT(message_refused, MESSAGE_TEXT_MAX), 0, 0 },
+			      FIXED_TEXT(message_refused, MESSAGE_TEXT_MAX), 0, 0 },
 };
 
 static_assert(sizeof(struct message_request) + MESSAGE_STRINGS_MAX <= PACKET_BODY_MAX,
-              "the largest request fits a packet");
+	      "the largest request fits a packet");
 
 static const struct message_rule *rule_of(uint32_t type)
 {
@@ -117,8 +117,8 @@ static size_t cut_text(const char *text, size_t len, size_t max)
 }
 
 int message_send(int sock, int64_t deadline, enum message_type type, const void *fixed,
-                 size_t fixed_len, const char *text, size_t text_len, const int *fds,
-                 size_t fd_count)
+		 size_t fixed_len, const char *text, size_t text_len, const int *fds,
+		 size_t fd_count)
 {
 	const struct message_rule *rule = rule_of(type);
 	uint8_t body[sizeof(struct message_refused) + MESSAGE_TEXT_MAX];
@@ -156,7 +156,7 @@ static int get_fixed(const struct packet *packet, enum message_type type, void *
 
 /* Finds the text behind `fixed` bytes; a NUL inside would cut it for every user of strings. */
 static int get_text(const struct packet *packet, size_t fixed, const char **ret_text,
-                    size_t *ret_len)
+		    size_t *ret_len)
 {
 	const char *text = (const char *)packet->body + fixed;
 	size_t len = packet->head.body_len - fixed;
@@ -189,7 +189,7 @@ int message_get_hello(const struct packet *packet, struct message_hello *ret)
 }
 
 int message_get_answer(const struct packet *packet, struct message_answer *ret,
-                       const char **ret_text, size_t *ret_len)
+		       const char **ret_text, size_t *ret_len)
 {
 	struct message_answer answer;
 	int r = get_fixed(packet, MESSAGE_ANSWER, &answer, sizeof(answer));
@@ -234,7 +234,7 @@ int message_get_continue(const struct packet *packet, struct message_continue *r
 }
 
 int message_get_prompt(const struct packet *packet, struct message_prompt *ret,
-                       const char **ret_text, size_t *ret_len)
+		       const char **ret_text, size_t *ret_len)
 {
 	struct message_prompt prompt;
 	int r = get_fixed(packet, MESSAGE_PROMPT, &prompt, sizeof(prompt));
@@ -251,7 +251,7 @@ int message_get_prompt(const struct packet *packet, struct message_prompt *ret,
 }
 
 int message_get_note(const struct packet *packet, struct message_note *ret, const char **ret_text,
-                     size_t *ret_len)
+		     size_t *ret_len)
 {
 	struct message_note note;
 	int r = get_fixed(packet, MESSAGE_NOTE, &note, sizeof(note));
@@ -313,7 +313,7 @@ int message_get_exited(const struct packet *packet, struct message_exited *ret)
 }
 
 int message_get_refused(const struct packet *packet, struct message_refused *ret,
-                        const char **ret_text, size_t *ret_len)
+			const char **ret_text, size_t *ret_len)
 {
 	struct message_refused refused;
 	int r = get_fixed(packet, MESSAGE_REFUSED, &refused, sizeof(refused));
@@ -348,7 +348,7 @@ int message_get_fd(const struct packet *packet, size_t i, struct message_fd *ret
 static int check_request(const struct packet *packet, const struct message_request *request)
 {
 	const uint32_t with_fd =
-	        MESSAGE_REQUEST_CWD | MESSAGE_REQUEST_ROOT | MESSAGE_REQUEST_TERMINAL;
+		MESSAGE_REQUEST_CWD | MESSAGE_REQUEST_ROOT | MESSAGE_REQUEST_TERMINAL;
 	const uint32_t ignored = MESSAGE_IGNORED_HUP | MESSAGE_IGNORED_INT | MESSAGE_IGNORED_QUIT;
 	uint64_t words = (uint64_t)request->argc + request->envc;
 
@@ -378,7 +378,7 @@ static int get_string(char **at, const char *end, char **ret)
 }
 
 int message_get_request(const struct packet *packet, struct message_request *ret,
-                        char ***ret_strings)
+			char ***ret_strings)
 {
 	cleanup_free char **strings = NULL;
 	struct message_request request;
@@ -433,7 +433,7 @@ static uint8_t *put_words(uint8_t *at, char *const *words, uint32_t count)
 }
 
 int message_put_request(struct message_request fixed, char *const *argv, char *const *envp,
-                        uint8_t **ret, size_t *ret_len)
+			uint8_t **ret, size_t *ret_len)
 {
 	size_t total = 0;
 	uint8_t *body, *at;

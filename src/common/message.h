@@ -20,10 +20,10 @@
 #define MESSAGE_STRINGS_MAX (6 * 1024 * 1024) /* argv and environment with their NULs */
 #define MESSAGE_STRING_MAX  (128 * 1024)      /* one string with its NUL: MAX_ARG_STRLEN */
 #define MESSAGE_WORDS_MAX   (256 * 1024)      /* strings in argv and environment together */
-#define MESSAGE_FDS_MAX     1024              /* the program's descriptors */
-#define MESSAGE_FD_LIMIT    65536             /* their numbers are below this */
-#define MESSAGE_TEXT_MAX    8192              /* text of a prompt, note or refusal */
-#define MESSAGE_ANSWER_MAX  511               /* PAM_MAX_RESP_SIZE less the NUL */
+#define MESSAGE_FDS_MAX	    1024	      /* the program's descriptors */
+#define MESSAGE_FD_LIMIT    65536	      /* their numbers are below this */
+#define MESSAGE_TEXT_MAX    8192	      /* text of a prompt, note or refusal */
+#define MESSAGE_ANSWER_MAX  511		      /* PAM_MAX_RESP_SIZE less the NUL */
 
 enum message_type {
 	MESSAGE_HELLO = 1, /* both directions */
@@ -60,7 +60,7 @@ enum message_state {
 };
 
 enum message_hello_flag {
-	MESSAGE_HELLO_TTY = 1,             /* a new pseudo-terminal is wanted */
+	MESSAGE_HELLO_TTY = 1,		   /* a new pseudo-terminal is wanted */
 	MESSAGE_HELLO_NON_INTERACTIVE = 2, /* refuse rather than prompt */
 };
 
@@ -68,15 +68,15 @@ enum message_wait { MESSAGE_WAIT_EXIT, MESSAGE_WAIT_START, MESSAGE_WAIT_HOLDERS 
 enum message_forward { MESSAGE_FORWARD_NONE, MESSAGE_FORWARD_PROGRAM, MESSAGE_FORWARD_GROUP };
 
 struct message_hello {
-	uint32_t flags;   /* enum message_hello_flag; unknown bits are refused */
-	uint32_t wait;    /* enum message_wait, DIVE_WAITMODE */
+	uint32_t flags;	  /* enum message_hello_flag; unknown bits are refused */
+	uint32_t wait;	  /* enum message_wait, DIVE_WAITMODE */
 	uint32_t forward; /* enum message_forward, DIVE_SIGFWMODE */
 };
 
 /* FDS: fd_count of these, in the order of the descriptors; at least one. */
 struct message_fd {
 	uint32_t number; /* number in the program, < MESSAGE_FD_LIMIT, no repetitions */
-	uint32_t wait;   /* 1: the descriptor of wait mode 2 (at most one in a request), else 0 */
+	uint32_t wait;	 /* 1: the descriptor of wait mode 2 (at most one in a request), else 0 */
 };
 
 enum message_request_flag {
@@ -91,8 +91,8 @@ enum message_ignored { MESSAGE_IGNORED_HUP = 1, MESSAGE_IGNORED_INT = 2, MESSAGE
 
 /* REQUEST: this, then argc + envc NUL-terminated strings and nothing else. */
 struct message_request {
-	uint32_t flags;   /* enum message_request_flag; as many descriptors as of 2, 4 and 8 */
-	uint32_t umask;   /* <= 0777 */
+	uint32_t flags;	  /* enum message_request_flag; as many descriptors as of 2, 4 and 8 */
+	uint32_t umask;	  /* <= 0777 */
 	uint32_t ignored; /* enum message_ignored */
 	uint32_t argc;
 	uint32_t envc;
@@ -158,14 +158,14 @@ struct message_exited {
 
 /* The layer that refused, for the message; text names details. */
 enum message_layer {
-	MESSAGE_LAYER_GATEWAY = 1,   /* busy, client not allowed, stopping */
-	MESSAGE_LAYER_REQUEST,       /* malformed or not permitted by the options */
+	MESSAGE_LAYER_GATEWAY = 1, /* busy, client not allowed, stopping */
+	MESSAGE_LAYER_REQUEST,	   /* malformed or not permitted by the options */
 	MESSAGE_LAYER_AUTHENTICATION,
 	MESSAGE_LAYER_ACCOUNT,
-	MESSAGE_LAYER_SESSION,       /* credentials, PAM session */
+	MESSAGE_LAYER_SESSION, /* credentials, PAM session */
 	MESSAGE_LAYER_AUDIT,
-	MESSAGE_LAYER_SETUP,         /* a step between fork and exec */
-	MESSAGE_LAYER_EXEC,          /* the program itself */
+	MESSAGE_LAYER_SETUP, /* a step between fork and exec */
+	MESSAGE_LAYER_EXEC,  /* the program itself */
 	MESSAGE_LAYER_END,
 };
 
@@ -177,10 +177,10 @@ struct message_refused {
 
 /* One row a type. */
 struct message_rule {
-	const char *name;   /* for messages */
-	uint32_t from;      /* enum message_side, as bits */
-	uint32_t states;    /* of the receiver, enum message_state, as bits */
-	uint32_t body_min;  /* bytes */
+	const char *name;  /* for messages */
+	uint32_t from;	   /* enum message_side, as bits */
+	uint32_t states;   /* of the receiver, enum message_state, as bits */
+	uint32_t body_min; /* bytes */
 	uint32_t body_max;
 	uint32_t fds_min;
 	uint32_t fds_max;
@@ -225,8 +225,8 @@ int message_get_signal(const struct packet *packet, struct message_signal *ret);
 int message_get_continue(const struct packet *packet, struct message_continue *ret);
 int message_get_prompt(const struct packet *packet, struct message_prompt *ret,
 		       const char **ret_text, size_t *ret_len);
-int message_get_note(const struct packet *packet, struct message_note *ret,
-		     const char **ret_text, size_t *ret_len);
+int message_get_note(const struct packet *packet, struct message_note *ret, const char **ret_text,
+		     size_t *ret_len);
 int message_get_started(const struct packet *packet, struct message_started *ret);
 int message_get_stopped(const struct packet *packet, struct message_stopped *ret);
 int message_get_exited(const struct packet *packet, struct message_exited *ret);

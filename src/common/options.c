@@ -59,7 +59,7 @@ static struct shown show(const char *text, size_t len)
 }
 
 __attribute__((format(printf, 2, 3))) static int fail(const struct parser *p, const char *format,
-                                                      ...)
+						      ...)
 {
 	va_list args;
 
@@ -73,10 +73,10 @@ __attribute__((format(printf, 2, 3))) static int fail(const struct parser *p, co
 
 /* Fails with `option: "value" is ...`. */
 static int fail_value(const struct parser *p, const struct found *f, const char *value,
-                      const char *is)
+		      const char *is)
 {
 	return fail(p, "%s: \"%s\" is %s", show(f->word, f->name_len).text,
-	            show(value, strlen(value)).text, is);
+		    show(value, strlen(value)).text, is);
 }
 
 static int list_reserve(struct option_list *list)
@@ -124,7 +124,7 @@ void option_operands_done(struct option_operands *operands)
 }
 
 static int store_uint(const struct parser *p, const struct found *f, const char *value,
-                      unsigned *field)
+		      unsigned *field)
 {
 	uint64_t number;
 	char is[96];
@@ -132,7 +132,7 @@ static int store_uint(const struct parser *p, const struct found *f, const char 
 	assert(f->row->max <= UINT_MAX);
 	if (parse_uint(value, f->row->min, f->row->max, &number) < 0) {
 		(void)snprintf(is, sizeof(is), "not a number from %ju to %ju",
-		               (uintmax_t)f->row->min, (uintmax_t)f->row->max);
+			       (uintmax_t)f->row->min, (uintmax_t)f->row->max);
 		return fail_value(p, f, value, is);
 	}
 	*field = (unsigned)number;
@@ -140,7 +140,7 @@ static int store_uint(const struct parser *p, const struct found *f, const char 
 }
 
 static int store_choice(const struct parser *p, const struct found *f, const char *value,
-                        unsigned *field)
+			unsigned *field)
 {
 	const char *const *choices = f->row->choices;
 	char is[256] = "not one of ";
@@ -153,13 +153,13 @@ static int store_choice(const struct parser *p, const struct found *f, const cha
 		}
 		if (len < sizeof(is))
 			len += (size_t)snprintf(is + len, sizeof(is) - len, "%s%s",
-			                        i > 0 ? ", " : "", choices[i]);
+						i > 0 ? ", " : "", choices[i]);
 	}
 	return fail_value(p, f, value, is);
 }
 
 static int store_names(const struct parser *p, const struct found *f, const char *value,
-                       struct option_list *list)
+		       struct option_list *list)
 {
 	bool any = false;
 
@@ -253,7 +253,7 @@ static int parse_option(struct parser *p)
 			return fail(p, "%s needs a value", show(f.word, f.name_len).text);
 		if (!value)
 			return fail(p, "%s needs two values: %s", show(f.word, f.name_len).text,
-			            f.row->argument);
+				    f.row->argument);
 		if (value != f.attached)
 			p->next++;
 		r = store(p, &f, value);
@@ -294,7 +294,7 @@ static int parse_words(struct parser *p, struct option_operands *operands)
 }
 
 int options_parse(const struct option_table *table, char *const *argv, void *config,
-                  struct option_operands *ret, char *error, size_t error_size)
+		  struct option_operands *ret, char *error, size_t error_size)
 {
 	__attribute__((cleanup(option_operands_done))) struct option_operands operands = { 0 };
 	cleanup_free bool *seen = calloc(table->count + 1, sizeof(*seen));
@@ -385,9 +385,9 @@ static void print_row(const struct option_row *row, FILE *out)
 	int n;
 
 	n = snprintf(label, sizeof(label), "  %s%s%s%s%s%s%s", dash,
-	             row->short_name ? row->short_name : "    ", comma, dashes,
-	             row->long_name ? row->long_name : "", row->argument ? " " : "",
-	             row->argument ? row->argument : "");
+		     row->short_name ? row->short_name : "    ", comma, dashes,
+		     row->long_name ? row->long_name : "", row->argument ? " " : "",
+		     row->argument ? row->argument : "");
 	assert(n > 0 && (size_t)n < sizeof(label));
 	column = columns_of(label, (size_t)n);
 	(void)fputs(label, out);
@@ -419,8 +419,8 @@ void options_help(const struct option_table *table, FILE *out)
 void options_dump(const struct option_table *table, FILE *out)
 {
 	static const char *const types[] = {
-		[OPTION_FLAG] = "flag",   [OPTION_UINT] = "uint",     [OPTION_MODE] = "mode",
-		[OPTION_TEXT] = "text",   [OPTION_CHOICE] = "choice", [OPTION_LIST] = "list",
+		[OPTION_FLAG] = "flag",	  [OPTION_UINT] = "uint",     [OPTION_MODE] = "mode",
+		[OPTION_TEXT] = "text",	  [OPTION_CHOICE] = "choice", [OPTION_LIST] = "list",
 		[OPTION_NAMES] = "names",
 	};
 
@@ -430,8 +430,8 @@ void options_dump(const struct option_table *table, FILE *out)
 		if (row->hidden)
 			continue;
 		(void)fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", row->group,
-		              row->short_name ? row->short_name : "-",
-		              row->long_name ? row->long_name : "-",
-		              row->argument ? row->argument : "-", types[row->type], row->help);
+			      row->short_name ? row->short_name : "-",
+			      row->long_name ? row->long_name : "-",
+			      row->argument ? row->argument : "-", types[row->type], row->help);
 	}
 }

@@ -38,20 +38,20 @@ struct option_list {
 };
 
 struct option_row {
-	const char *group;      /* heading in --help; rows of one group stand together */
+	const char *group;	/* heading in --help; rows of one group stand together */
 	const char *short_name; /* without dash; NULL for none */
-	const char *long_name;  /* without dashes; NULL for none */
-	const char *argument;   /* shown in --help, "USER"; "FILE TEXT" for two; NULL for none */
+	const char *long_name;	/* without dashes; NULL for none */
+	const char *argument;	/* shown in --help, "USER"; "FILE TEXT" for two; NULL for none */
 	enum option_type type;
-	unsigned words;  /* arguments taken: 0 for flags, else 1, or 2 ("FILE TEXT") */
-	size_t offset;   /* of the field in the config struct */
-	unsigned value;  /* see enum option_type */
-	uint64_t min;    /* OPTION_UINT */
+	unsigned words; /* arguments taken: 0 for flags, else 1, or 2 ("FILE TEXT") */
+	size_t offset;	/* of the field in the config struct */
+	unsigned value; /* see enum option_type */
+	uint64_t min;	/* OPTION_UINT */
 	uint64_t max;
 	const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
 	const char *help; /* one sentence without a full stop; lines are folded by options_help() */
-	bool hidden;      /* neither in --help nor in --dump-options */
-	bool once;        /* giving it twice is an error */
+	bool hidden;	  /* neither in --help nor in --dump-options */
+	bool once;	  /* giving it twice is an error */
 };
 
 struct option_table {

@@ -124,7 +124,7 @@ static int receive_some(int sock, void *buffer, size_t len, struct rights *right
  * Return: as packet_recv(); descriptors are in `rights` in any case.
  */
 static int receive_exactly(int sock, int64_t deadline, uint8_t *buffer, size_t len, size_t before,
-                           struct rights *rights)
+			   struct rights *rights)
 {
 	for (size_t done = 0; done < len;) {
 		size_t held = rights->count;
@@ -159,7 +159,7 @@ static int header_check(const struct packet_header *head, size_t fds_arrived)
 }
 
 int packet_recv(int sock, int64_t deadline, packet_check_fn *check, const void *context,
-                struct packet *ret)
+		struct packet *ret)
 {
 	__attribute__((cleanup(packet_done))) struct packet packet = { 0 };
 	__attribute__((cleanup(rights_done))) struct rights rights = { .count = 0 };
@@ -193,7 +193,7 @@ int packet_recv(int sock, int64_t deadline, packet_check_fn *check, const void *
 			return -ENOMEM;
 		packet.body[head.body_len] = '\0';
 		r = receive_exactly(sock, deadline, packet.body, head.body_len, sizeof(head),
-		                    &rights);
+				    &rights);
 		if (r < 0)
 			return r;
 	}
@@ -261,7 +261,7 @@ static int send_all(int sock, int64_t deadline, struct msghdr *msg)
 }
 
 int packet_send(int sock, int64_t deadline, uint16_t type, const void *body, size_t body_len,
-                const int *fds, size_t fd_count)
+		const int *fds, size_t fd_count)
 {
 	struct packet_header head = {
 		.magic = PACKET_MAGIC,

@@ -13,15 +13,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACKET_MAGIC    UINT32_C(0x45564944) /* "DIVE" */
-#define PACKET_VERSION  1
-#define PACKET_FDS_MAX  250                     /* SCM_RIGHTS takes 253 */
+#define PACKET_MAGIC	UINT32_C(0x45564944) /* "DIVE" */
+#define PACKET_VERSION	1
+#define PACKET_FDS_MAX	250			 /* SCM_RIGHTS takes 253 */
 #define PACKET_BODY_MAX (6 * 1024 * 1024 + 4096) /* strings, and a fixed part */
 
 struct packet_header {
-	uint32_t magic;    /* PACKET_MAGIC; this, version and type never change place */
+	uint32_t magic;	   /* PACKET_MAGIC; this, version and type never change place */
 	uint16_t version;  /* PACKET_VERSION; exact match, never negotiated */
-	uint16_t type;     /* enum message_type */
+	uint16_t type;	   /* enum message_type */
 	uint32_t body_len; /* bytes after this header, <= PACKET_BODY_MAX */
 	uint32_t fd_count; /* descriptors attached, <= PACKET_FDS_MAX */
 };
@@ -29,7 +29,7 @@ static_assert(sizeof(struct packet_header) == 16, "no padding on the wire");
 
 struct packet {
 	struct packet_header head;
-	uint8_t *body;           /* head.body_len bytes and a NUL; owned; NULL when empty */
+	uint8_t *body;		 /* head.body_len bytes and a NUL; owned; NULL when empty */
 	int fds[PACKET_FDS_MAX]; /* head.fd_count descriptors, owned, close-on-exec */
 };
 

@@ -19,11 +19,11 @@
 int secret_init(struct secret *ret)
 {
 	void *page =
-	        mmap(NULL, SECRET_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, SECRET_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return -ENOMEM;
-	(void)mlock(page, SECRET_MAX);                  /* best effort, see above */
+	(void)mlock(page, SECRET_MAX);			/* best effort, see above */
 	(void)madvise(page, SECRET_MAX, MADV_DONTDUMP); /* known to every kernel since 3.4 */
 	*ret = (struct secret){ .text = page };
 	return 0;

@@ -39,7 +39,7 @@
 #define LOGIN_UID_TEXT 16
 
 static_assert(RECORD_TEXT_MAX + RECORD_SUFFIX_MAX <= AUDIT_MESSAGE_TEXT_MAX,
-              "the kernel drops what is longer");
+	      "the kernel drops what is longer");
 static_assert(AUDIT_MESSAGE_TEXT_MAX < MAX_AUDIT_MESSAGE_LENGTH, "and so does libaudit");
 
 int audit_init(enum config_audit mode, struct audit *ret)
@@ -181,7 +181,7 @@ enum audit_demand audit_demand(enum config_audit mode, enum audit_state state, b
 static const char *audit_terminal(const char *tty)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	                            "0123456789/";
+				    "0123456789/";
 
 	if (tty == NULL || strlen(tty) >= PEER_TTY_MAX || tty[strspn(tty, plain)] != '\0')
 		return "?";
@@ -193,14 +193,14 @@ static const char *audit_terminal(const char *tty)
  * resolver; so is an unknown terminal, or it would take that of dived.
  */
 static int audit_send_record(const struct audit *audit, int type, const struct record *record,
-                             const char *tty, bool success)
+			     const char *tty, bool success)
 {
 	int seq;
 
 	if (audit->fd < 0)
 		return -EPROTONOSUPPORT;
 	seq = audit_log_user_message(audit->fd, type, record->text, "?", "?", audit_terminal(tty),
-	                             success);
+				     success);
 	if (seq > 0)
 		return 0;
 	return seq < 0 ? seq : -ECONNREFUSED;
@@ -208,7 +208,7 @@ static int audit_send_record(const struct audit *audit, int type, const struct r
 
 /* For the records that no decision hangs on: says so when one that was due is missing. */
 static void audit_send_or_log(const struct audit *audit, int type, const struct record *record,
-                              const char *tty, bool success)
+			      const char *tty, bool success)
 {
 	int error;
 
@@ -235,7 +235,7 @@ static void audit_read_namespaces(struct record_namespaces *ret)
 int audit_spawn(const struct audit *audit, const struct audit_facts *facts, struct fault *fault)
 {
 	enum audit_state state =
-	        audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_query(audit);
+		audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_query(audit);
 	enum audit_demand demand = audit_demand(audit->mode, state, facts->login_uid_kept);
 	struct record_namespaces namespaces;
 	struct record record;
@@ -243,10 +243,10 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 
 	if (demand == AUDIT_DEMAND_REFUSE_STATE)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "state", 0,
-		                 "auditing is required, and is %s", audit_state_name(state));
+				 "auditing is required, and is %s", audit_state_name(state));
 	if (demand == AUDIT_DEMAND_REFUSE_LOGIN_UID)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "loginuid", 0,
-		                 "the client's login uid cannot be carried over");
+				 "the client's login uid cannot be carried over");
 
 	audit_read_namespaces(&namespaces);
 	if (demand != AUDIT_DEMAND_NONE) {
@@ -255,14 +255,14 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 	}
 	if (error < 0 && demand == AUDIT_DEMAND_WRITE)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "write", -error,
-		                 "the audit record cannot be written: %s", strerror(-error));
+				 "the audit record cannot be written: %s", strerror(-error));
 	record_spawn(RECORD_SYSLOG, facts, &namespaces, &record);
 	log_notice("%s", record.text);
 	return 0;
 }
 
 void audit_refuse(const struct audit *audit, const struct audit_facts *facts,
-                  const struct fault *fault)
+		  const struct fault *fault)
 {
 	struct record record;
 
@@ -273,7 +273,7 @@ void audit_refuse(const struct audit *audit, const struct audit_facts *facts,
 }
 
 void audit_exit(const struct audit *audit, const struct audit_facts *facts,
-                const struct audit_exit *end)
+		const struct audit_exit *end)
 {
 	struct record record;
 
@@ -284,13 +284,13 @@ void audit_exit(const struct audit *audit, const struct audit_facts *facts,
 }
 
 void audit_lost(const struct audit *audit, const struct audit_facts *facts, bool before_verdict,
-                const char *what)
+		const char *what)
 {
 	struct record record;
 
 	record_lost(RECORD_AUDIT, facts, what, &record);
 	audit_send_or_log(audit, before_verdict ? AUDIT_USER_AUTH : AUDIT_USER_END, &record,
-	                  facts->tty, false);
+			  facts->tty, false);
 	record_lost(RECORD_SYSLOG, facts, what, &record);
 	log_notice("%s", record.text);
 }

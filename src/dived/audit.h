@@ -26,7 +26,7 @@ enum audit_state {
 	AUDIT_STATE_ABSENT,   /* no audit in this kernel, or no permission to send */
 	AUDIT_STATE_DISABLED, /* the kernel says: off */
 	AUDIT_STATE_ENABLED,
-	AUDIT_STATE_UNKNOWN,  /* sends work, the question is refused (EPERM) */
+	AUDIT_STATE_UNKNOWN, /* sends work, the question is refused (EPERM) */
 };
 
 /*
@@ -40,10 +40,10 @@ struct audit {
 
 /* What all records of a connection have in common.  Strings are borrowed. */
 struct audit_facts {
-	const char *id;       /* ties the records of a session together */
-	const char *gateway;  /* socket address */
-	const char *account;  /* target's name, or number as text; NULL when not known yet */
-	const char *client;   /* client's name; NULL when it has none */
+	const char *id;	     /* ties the records of a session together */
+	const char *gateway; /* socket address */
+	const char *account; /* target's name, or number as text; NULL when not known yet */
+	const char *client;  /* client's name; NULL when it has none */
 	const struct peer *peer;
 	const char *directory; /* cwd as readlink(2) of the descriptor tells; NULL unknown */
 	const char *root;      /* as directory */
@@ -69,16 +69,15 @@ const char *audit_state_name(enum audit_state state);
 
 /* What must happen before a program may be executed. */
 enum audit_demand {
-	AUDIT_DEMAND_NONE,             /* syslog alone */
-	AUDIT_DEMAND_TRY,              /* send; a failure is tolerated */
-	AUDIT_DEMAND_WRITE,            /* send; a failure refuses the spawn */
+	AUDIT_DEMAND_NONE,	       /* syslog alone */
+	AUDIT_DEMAND_TRY,	       /* send; a failure is tolerated */
+	AUDIT_DEMAND_WRITE,	       /* send; a failure refuses the spawn */
 	AUDIT_DEMAND_REFUSE_STATE,     /* refuse: a record is required and the kernel takes none */
 	AUDIT_DEMAND_REFUSE_LOGIN_UID, /* refuse: the record would name the wrong human */
 };
 
 /* The decision of audit_spawn(), as a pure function. */
-enum audit_demand audit_demand(enum config_audit mode, enum audit_state state,
-			       bool login_uid_kept);
+enum audit_demand audit_demand(enum config_audit mode, enum audit_state state, bool login_uid_kept);
 
 /* Fills a fresh random id.  Return: 0 or -errno of getrandom(2). */
 int audit_new_id(char ret[AUDIT_ID_SIZE]);
@@ -105,7 +104,7 @@ void audit_refuse(const struct audit *audit, const struct audit_facts *facts,
 /* AUDIT_USER_END op=dive:exit, and syslog. */
 struct audit_exit {
 	bool signalled;
-	int value;               /* exit status or signal */
+	int value; /* exit status or signal */
 	int64_t duration_ms;
 	const struct fault *fault; /* exec failed after all; NULL normally */
 };

@@ -22,11 +22,11 @@ struct auth {
 	const struct config *config;
 	struct watchdog *watchdog;
 	struct conversation conversation;
-	int control;       /* the listener, -1 for none; borrowed */
+	int control;	   /* the listener, -1 for none; borrowed */
 	unsigned delay_ms; /* asked for by the modules of the last failed attempt */
 	bool established;  /* credentials are to be deleted */
-	bool opened;       /* the session is to be closed */
-	int last;          /* PAM code of the last phase, for pam_end(3) */
+	bool opened;	   /* the session is to be closed */
+	int last;	   /* PAM code of the last phase, for pam_end(3) */
 };
 
 struct auth_input {
@@ -35,11 +35,11 @@ struct auth_input {
 	struct watchdog *watchdog;
 	int conn;
 	int control;
-	bool forbidden;          /* the client forbids prompts */
-	const char *asked;       /* the line before the first prompt; must outlive auth */
+	bool forbidden;		 /* the client forbids prompts */
+	const char *asked;	 /* the line before the first prompt; must outlive auth */
 	const char *remote_user; /* PAM_RUSER; NULL for none */
-	const char *tty;         /* PAM_TTY; NULL for none */
-	char *const *dive;       /* DIVE_* for PAM's environment */
+	const char *tty;	 /* PAM_TTY; NULL for none */
+	char *const *dive;	 /* DIVE_* for PAM's environment */
 };
 
 /* Prepares the transaction.  The struct must not move afterwards (PAM holds its address). */

@@ -16,18 +16,18 @@
 /* What a step sees.  Set up before the fork; steps change it only in the child. */
 struct child {
 	const struct plan *plan;
-	int report;         /* our end of the pair, in the child */
-	pid_t parent;       /* the session's id */
-	int *sources;       /* plan->fd_count descriptors, filled by the fds step */
-	int null;           /* /dev/null, read-write */
-	int highest;        /* highest target number */
-	uint32_t detail;    /* a number for the report, see struct child_report */
+	int report;	 /* our end of the pair, in the child */
+	pid_t parent;	 /* the session's id */
+	int *sources;	 /* plan->fd_count descriptors, filled by the fds step */
+	int null;	 /* /dev/null, read-write */
+	int highest;	 /* highest target number */
+	uint32_t detail; /* a number for the report, see struct child_report */
 };
 
 /* What comes back when a step fails. */
 struct child_report {
-	uint32_t step;   /* index into child_steps */
-	int32_t error;   /* positive errno */
+	uint32_t step;	 /* index into child_steps */
+	int32_t error;	 /* positive errno */
 	uint32_t detail; /* room: how many descriptors are needed; limits: which one */
 };
 
@@ -46,7 +46,7 @@ extern const unsigned child_step_count;
 
 /* What is needed before PAM may lower limits: child_prepare() makes it. */
 struct child_channel {
-	int ours;   /* both owned; -1 when closed */
+	int ours; /* both owned; -1 when closed */
 	int theirs;
 	int null;
 };

@@ -34,7 +34,8 @@ int child_ids(struct child *child)
 
 	if (!plan->change_ids)
 		return 0;
-	if (setresgid(plan->gid, plan->gid, plan->gid) || setresuid(plan->uid, plan->uid, plan->uid))
+	if (setresgid(plan->gid, plan->gid, plan->gid) ||
+	    setresuid(plan->uid, plan->uid, plan->uid))
 		return -errno;
 	if (getresuid(&uid[0], &uid[1], &uid[2]) || getresgid(&gid[0], &gid[1], &gid[2]))
 		return -errno;

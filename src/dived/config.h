@@ -40,13 +40,13 @@ enum config_disconnect {
 
 /* What dived itself was started with: the program inherits parts of it. */
 struct config_inherited {
-	char *const *environment;           /* owned copy, NULL-terminated */
+	char *const *environment;	    /* owned copy, NULL-terminated */
 	struct rlimit limits[RLIM_NLIMITS]; /* before dived raised its own */
 	mode_t umask;
-	int directory;                      /* O_PATH descriptor of the start directory */
-	uid_t uid;                          /* effective */
+	int directory; /* O_PATH descriptor of the start directory */
+	uid_t uid;     /* effective */
 	gid_t gid;
-	gid_t *groups;                      /* supplementary; owned */
+	gid_t *groups; /* supplementary; owned */
 	size_t group_count;
 };
 
@@ -57,24 +57,24 @@ struct config {
 	struct option_list pidfiles;
 	mode_t socket_mode;
 	const char *socket_owner; /* -U as given, NULL for none */
-	uid_t socket_uid;         /* (uid_t)-1: unchanged */
+	uid_t socket_uid;	  /* (uid_t)-1: unchanged */
 	gid_t socket_gid;
 	struct option_list allow; /* --allow as given */
-	bool allow_set;           /* --allow was given: only these (and nobody else) */
-	uid_t *allow_uids;        /* owned */
+	bool allow_set;		  /* --allow was given: only these (and nobody else) */
+	uid_t *allow_uids;	  /* owned */
 	size_t allow_uid_count;
-	gid_t *allow_gids;        /* owned */
+	gid_t *allow_gids; /* owned */
 	size_t allow_gid_count;
 	unsigned max_sessions;
 	unsigned max_sessions_per_user;
 	unsigned max_pending;
 	unsigned max_pending_per_user;
 	unsigned request_timeout; /* seconds */
-	unsigned on_disconnect;   /* enum config_disconnect */
-	unsigned signals;         /* -n */
-	unsigned signals_group;   /* --signals-pgid */
-	unsigned no_wait;         /* -w */
-	unsigned check;           /* --check */
+	unsigned on_disconnect;	  /* enum config_disconnect */
+	unsigned signals;	  /* -n */
+	unsigned signals_group;	  /* --signals-pgid */
+	unsigned no_wait;	  /* -w */
+	unsigned check;		  /* --check */
 	unsigned help;
 	unsigned version;
 	unsigned dump_options;
@@ -82,16 +82,16 @@ struct config {
 
 	/* who */
 	const char *user; /* -u as given, NULL for the client */
-	uid_t user_uid;   /* of -u, for the checks at start-up only */
+	uid_t user_uid;	  /* of -u, for the checks at start-up only */
 	unsigned no_setuid;
 
 	/* PAM */
 	unsigned no_pam;
 	const char *pam_service;
-	const char *pam_confdir; /* NULL for the system's */
-	unsigned authenticate;   /* enum config_authenticate */
+	const char *pam_confdir;       /* NULL for the system's */
+	unsigned authenticate;	       /* enum config_authenticate */
 	const char *authenticate_text; /* -a as given, NULL for none */
-	const char *auth_user;   /* "client", "target" or a name */
+	const char *auth_user;	       /* "client", "target" or a name */
 	unsigned auth_tries;
 	unsigned auth_timeout; /* seconds; also the limit of each later PAM phase */
 

@@ -19,8 +19,7 @@ int control_send(int sock, const struct control *message, int fd)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} ancillary;
-	struct iovec part = { .iov_base = (void *)(uintptr_t)message,
-			      .iov_len = sizeof(*message) };
+	struct iovec part = { .iov_base = (void *)(uintptr_t)message, .iov_len = sizeof(*message) };
 	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 
 	if (fd >= 0) {

@@ -20,15 +20,15 @@
 
 enum control_type {
 	CONTROL_HELLO = 1, /* session: one descriptor, its own pidfd */
-	CONTROL_GO,        /* listener: read the request */
-	CONTROL_FACTS,     /* session: id, account, login_uid; may repeat */
-	CONTROL_ASK,       /* session: an answer is about to be tried */
-	CONTROL_GRANT,     /* listener: try it */
-	CONTROL_RESULT,    /* session: value 0 success, else delay in ms after a failed attempt */
-	CONTROL_LIMIT,     /* session: value seconds that this phase may last, 0 no limit */
+	CONTROL_GO,	   /* listener: read the request */
+	CONTROL_FACTS,	   /* session: id, account, login_uid; may repeat */
+	CONTROL_ASK,	   /* session: an answer is about to be tried */
+	CONTROL_GRANT,	   /* listener: try it */
+	CONTROL_RESULT,	   /* session: value 0 success, else delay in ms after a failed attempt */
+	CONTROL_LIMIT,	   /* session: value seconds that this phase may last, 0 no limit */
 	CONTROL_VERDICT,   /* session: admitted, no longer pending */
-	CONTROL_HUNG,      /* session's watchdog: value is the enum phase that did not return */
-	CONTROL_DONE,      /* session: everything recorded, about to exit */
+	CONTROL_HUNG,	   /* session's watchdog: value is the enum phase that did not return */
+	CONTROL_DONE,	   /* session: everything recorded, about to exit */
 };
 
 struct control {

@@ -22,8 +22,8 @@
 #include <poll.h>
 #include <string.h>
 
-#define SEND_MS   10000 /* a client that does not read is gone */
-#define PACKET_MS 2000  /* to receive the rest of a packet that has begun */
+#define SEND_MS	  10000 /* a client that does not read is gone */
+#define PACKET_MS 2000	/* to receive the rest of a packet that has begun */
 
 void conversation_restart(struct conversation *conversation)
 {
@@ -111,8 +111,8 @@ static int receive_answer(struct conversation *conversation, char **ret)
 	}
 }
 
-static int ask(struct conversation *conversation, enum message_prompt_style style,
-	       const char *text, char **ret)
+static int ask(struct conversation *conversation, enum message_prompt_style style, const char *text,
+	       char **ret)
 {
 	struct message_prompt prompt = { .style = style };
 

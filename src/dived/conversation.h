@@ -15,27 +15,27 @@
 #include <stdint.h>
 
 #define CONVERSATION_PROMPTS_MAX 16 /* an attempt */
-#define CONVERSATION_NOTES_MAX   64 /* a session; more are dropped */
+#define CONVERSATION_NOTES_MAX	 64 /* a session; more are dropped */
 
 enum conversation_outcome {
 	CONVERSATION_FINE,
 	CONVERSATION_FORBIDDEN, /* the client asked not to be prompted */
 	CONVERSATION_CANCELLED, /* the user gave no answer */
-	CONVERSATION_GONE,      /* the client disconnected or broke the protocol */
-	CONVERSATION_LATE,      /* the deadline passed */
-	CONVERSATION_FLOOD,     /* too many prompts */
-	CONVERSATION_FAILED,    /* out of memory, a kind of prompt nobody can answer */
+	CONVERSATION_GONE,	/* the client disconnected or broke the protocol */
+	CONVERSATION_LATE,	/* the deadline passed */
+	CONVERSATION_FLOOD,	/* too many prompts */
+	CONVERSATION_FAILED,	/* out of memory, a kind of prompt nobody can answer */
 };
 
 struct conversation {
-	int sock;         /* the client; borrowed */
-	int control;      /* the listener; borrowed; -1 for none */
-	int64_t deadline; /* for answers */
-	bool forbidden;   /* refuse instead of prompting */
-	bool mute;        /* send nothing any more: the client waits for EXITED */
+	int sock;	   /* the client; borrowed */
+	int control;	   /* the listener; borrowed; -1 for none */
+	int64_t deadline;  /* for answers */
+	bool forbidden;	   /* refuse instead of prompting */
+	bool mute;	   /* send nothing any more: the client waits for EXITED */
 	const char *asked; /* line sent before the first prompt; borrowed */
 	bool asked_sent;
-	bool tried; /* an answer of this attempt has been let through to a module */
+	bool tried;	  /* an answer of this attempt has been let through to a module */
 	unsigned prompts; /* of this attempt */
 	unsigned notes;
 	enum conversation_outcome outcome;

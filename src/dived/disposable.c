@@ -116,8 +116,8 @@ pid_t disposable_close(int *sock)
 	_exit(0);
 }
 
-pid_t disposable_lost(enum config_audit mode, const struct audit_facts *facts,
-		      bool before_verdict, const char *what)
+pid_t disposable_lost(enum config_audit mode, const struct audit_facts *facts, bool before_verdict,
+		      const char *what)
 {
 	pid_t pid = disposable_fork(NULL, 0);
 	struct audit audit;

@@ -39,5 +39,5 @@ pid_t disposable_close(int *sock);
  * Writes the records of a session that died (audit_lost()), with the client's
  * login uid.  Return: the child's id; -errno.
  */
-pid_t disposable_lost(enum config_audit mode, const struct audit_facts *facts,
-		      bool before_verdict, const char *what);
+pid_t disposable_lost(enum config_audit mode, const struct audit_facts *facts, bool before_verdict,
+		      const char *what);

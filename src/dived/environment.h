@@ -16,12 +16,12 @@
 
 struct environment_input {
 	enum config_environment mode; /* never _DEFAULT: see environment_mode() */
-	char *const *client;          /* "NAME=VALUE", NULL-terminated; untrusted */
-	char *const *server;          /* dived's own at start */
+	char *const *client;	      /* "NAME=VALUE", NULL-terminated; untrusted */
+	char *const *server;	      /* dived's own at start */
 	const struct option_list *keep;
 	const struct option_list *set;
-	char *const *pam;             /* pam_getenvlist(3), may be NULL */
-	char *const *dive;            /* DIVE_* lines, may be NULL */
+	char *const *pam;  /* pam_getenvlist(3), may be NULL */
+	char *const *dive; /* DIVE_* lines, may be NULL */
 	const struct account *target;
 };
 

@@ -11,10 +11,10 @@
 
 struct fault {
 	enum message_layer layer; /* who refused */
-	const char *step;         /* const string, "limits"; NULL for none */
-	int error;                /* positive errno, 0 for none */
-	unsigned status;          /* exit status for dive: 77, 126, 127 */
-	char text[512];           /* one line for the client; "" when nothing can be told */
+	const char *step;	  /* const string, "limits"; NULL for none */
+	int error;		  /* positive errno, 0 for none */
+	unsigned status;	  /* exit status for dive: 77, 126, 127 */
+	char text[512];		  /* one line for the client; "" when nothing can be told */
 };
 
 #define FAULT_STATUS_REFUSED  77

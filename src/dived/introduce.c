@@ -170,8 +170,7 @@ void introduce_describe(struct session *session)
 	const struct account *target = session->decision.target;
 	const struct config *config = session->config;
 	struct audit_facts *facts = &session->facts;
-	const char *asked =
-		session->decision.asked ? session->decision.asked->name : NULL;
+	const char *asked = session->decision.asked ? session->decision.asked->name : NULL;
 
 	for (int i = 0; i < 3 && !facts->tty; i++)
 		if (peer_tty(request_find_fd(&session->request, i), session->tty) == 0)
@@ -180,6 +179,8 @@ void introduce_describe(struct session *session)
 		describe_fd(session->request.cwd, session->directory, sizeof(session->directory));
 	facts->root = describe_fd(session->request.root, session->root, sizeof(session->root));
 	facts->fd_count = config->no_fds ? 0 : session->request.fd_count;
+	if (!config->no_fds && session->request.wait_number >= 0)
+		facts->fd_count--; /* dive's own; the program has it in wait mode 2 only */
 	facts->client = session->accounts.client.name;
 	facts->elevated = session->decision.elevated;
 	if (target->name)

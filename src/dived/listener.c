@@ -25,10 +25,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define SHORTAGE_MS     200 /* between attempts when descriptors or processes run out */
+#define SHORTAGE_MS	200 /* between attempts when descriptors or processes run out */
 #define DISPOSABLES_MAX 128 /* refusals at work at a time; more wait in the socket's queue */
-#define SPARE           64  /* connections that wait for a process that refuses them */
-#define EVENTS_MAX      64
+#define SPARE		64  /* connections that wait for a process that refuses them */
+#define EVENTS_MAX	64
 
 int listener_add(struct listener *listener, int fd, uint64_t tag)
 {
@@ -373,8 +373,8 @@ int listener_check(const struct config *config, char *error, size_t error_size)
 	return r || report.broken ? -EINVAL : 0;
 }
 
-int listener_run(struct config *config, struct gateway_socket *socket,
-		 void (*ready)(void *context), void *context, char *error, size_t error_size)
+int listener_run(struct config *config, struct gateway_socket *socket, void (*ready)(void *context),
+		 void *context, char *error, size_t error_size)
 {
 	struct listener listener;
 	int r = set_up(config, &listener);
@@ -382,8 +382,7 @@ int listener_run(struct config *config, struct gateway_socket *socket,
 	listener.socket = *socket;
 	*socket = (struct gateway_socket){ .fd = -1, .directory = -1 };
 	if (r) {
-		(void)snprintf(error, error_size, "the gateway cannot be set up: %s",
-			       strerror(-r));
+		(void)snprintf(error, error_size, "the gateway cannot be set up: %s", strerror(-r));
 	} else {
 		error[0] = '\0';
 		r = await_template(&listener, error, error_size);

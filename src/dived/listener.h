@@ -27,5 +27,5 @@ int listener_check(const struct config *config, char *error, size_t error_size);
  *
  * Return: 0 after a signal; -EINVAL or other -errno with `error` filled.
  */
-int listener_run(struct config *config, struct gateway_socket *socket,
-		 void (*ready)(void *context), void *context, char *error, size_t error_size);
+int listener_run(struct config *config, struct gateway_socket *socket, void (*ready)(void *context),
+		 void *context, char *error, size_t error_size);

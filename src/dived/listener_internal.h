@@ -20,28 +20,28 @@
 
 enum connection_state {
 	CONNECTION_FREE,
-	CONNECTION_WAITING,  /* accepted; no template has it */
-	CONNECTION_HANDED,   /* given to a template; no session has answered */
-	CONNECTION_PENDING,  /* a session serves it, before its verdict */
-	CONNECTION_OPEN,     /* after the verdict */
-	CONNECTION_REFUSED,  /* to be refused as soon as a process can be made for it */
+	CONNECTION_WAITING, /* accepted; no template has it */
+	CONNECTION_HANDED,  /* given to a template; no session has answered */
+	CONNECTION_PENDING, /* a session serves it, before its verdict */
+	CONNECTION_OPEN,    /* after the verdict */
+	CONNECTION_REFUSED, /* to be refused as soon as a process can be made for it */
 };
 
 struct connection {
 	enum connection_state state;
 	uint64_t serial; /* > 0, never reused */
-	uid_t uid;       /* SO_PEERCRED */
+	uid_t uid;	 /* SO_PEERCRED */
 	gid_t gid;
-	pid_t pid;       /* for records */
-	int conn;        /* held until the session has it for sure; -1 then */
+	pid_t pid; /* for records */
+	int conn;  /* held until the session has it for sure; -1 then */
 	int control;
 	int pidfd;
-	int64_t deadline; /* WAITING, HANDED: give up; else: the session is killed */
-	int64_t ask_at;   /* when its answer may be tried; 0: it has not asked */
-	bool done;        /* the session has recorded everything */
-	bool trying;      /* an answer was let through and has no result yet */
-	const char *lost; /* why the session is dead or about to be; NULL when it lives */
-	unsigned handed;  /* times it was given to a template */
+	int64_t deadline;    /* WAITING, HANDED: give up; else: the session is killed */
+	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
+	bool done;	     /* the session has recorded everything */
+	bool trying;	     /* an answer was let through and has no result yet */
+	const char *lost;    /* why the session is dead or about to be; NULL when it lives */
+	unsigned handed;     /* times it was given to a template */
 	const char *refusal; /* REFUSED: what the client is told */
 	uint32_t login_uid;
 	char id[AUDIT_ID_SIZE];
@@ -53,28 +53,35 @@ struct listener {
 	struct gateway_socket socket;
 	int epoll;
 	int signals;
-	int watch; /* -1 without PAM */
+	int watch;		 /* -1 without PAM */
 	struct template current; /* ready to fork */
-	struct template next;    /* loading */
-	int64_t next_deadline;   /* for `next` to be ready */
-	int64_t retry_at;        /* when a template may be started again */
-	bool reload;             /* a template must be loaded before anything is handed on */
-	bool broken;             /* the service of `current` cannot be used */
+	struct template next;	 /* loading */
+	int64_t next_deadline;	 /* for `next` to be ready */
+	int64_t retry_at;	 /* when a template may be started again */
+	bool reload;		 /* a template must be loaded before anything is handed on */
+	bool broken;		 /* the service of `current` cannot be used */
 	struct admission admission;
 	struct connection *connections; /* owned, `room` of them */
 	size_t room;
-	size_t used;            /* all above are free */
+	size_t used; /* all above are free */
 	uint64_t serial;
-	unsigned disposables;   /* running */
-	bool accepting;         /* the socket is in the epoll set */
-	int64_t accept_at;      /* when accepting goes on after a shortage */
-	int64_t hand_at;        /* when handing on is tried again; 0: nothing is waiting for that */
+	unsigned disposables; /* running */
+	bool accepting;	      /* the socket is in the epoll set */
+	int64_t accept_at;    /* when accepting goes on after a shortage */
+	int64_t hand_at;      /* when handing on is tried again; 0: nothing is waiting for that */
 	bool stop;
-	bool resolve;           /* SIGHUP: names are to be looked up again */
+	bool resolve; /* SIGHUP: names are to be looked up again */
 };
 
 /* Tags of epoll events; connections follow. */
-enum listener_tag { TAG_SOCKET, TAG_SIGNALS, TAG_WATCH, TAG_CURRENT, TAG_NEXT, TAG_CONNECTIONS = 16 };
+enum listener_tag {
+	TAG_SOCKET,
+	TAG_SIGNALS,
+	TAG_WATCH,
+	TAG_CURRENT,
+	TAG_NEXT,
+	TAG_CONNECTIONS = 16
+};
 
 /* listener.c */
 int listener_add(struct listener *listener, int fd, uint64_t tag);
@@ -84,8 +91,7 @@ void connection_hand(struct listener *listener, struct connection *connection);
 void connection_event(struct listener *listener, struct connection *connection);
 void connection_timers(struct listener *listener, struct connection *connection, int64_t now);
 int64_t connection_next(const struct connection *connection);
-void connection_refuse(struct listener *listener, struct connection *connection,
-		       const char *text);
+void connection_refuse(struct listener *listener, struct connection *connection, const char *text);
 /* The template that had it has died: connections it had not forked for wait again. */
 void connection_return(struct listener *listener, struct connection *connection);
 

@@ -15,14 +15,14 @@
 #include "log.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 
-#define DIED_MS   2000 /* the price of a session that died before its verdict */
+#define DIED_MS	  2000 /* the price of a session that died before its verdict */
 #define RETRY_MS  20   /* a template's queue is full; a process cannot be made */
 #define HANDS_MAX 3    /* a connection that kills templates is not handed on for ever */
 
@@ -73,8 +73,8 @@ void connection_refuse(struct listener *listener, struct connection *connection,
 		connection->state = CONNECTION_REFUSED;
 	}
 	connection->refusal = text;
-	if (disposable_refuse(&connection->conn, (enum config_audit)listener->config->audit,
-			      &facts, text) < 0) {
+	if (disposable_refuse(&connection->conn, (enum config_audit)listener->config->audit, &facts,
+			      text) < 0) {
 		connection->deadline = deadline_after(RETRY_MS);
 		return;
 	}
@@ -119,8 +119,8 @@ void connection_return(struct listener *listener, struct connection *connection)
 
 static void said_hello(struct connection *connection, const struct config *config, int *pidfd)
 {
-	int64_t seconds = (int64_t)config->request_timeout + config->auth_timeout +
-			  2 * WATCHDOG_GRACE_S;
+	int64_t seconds =
+		(int64_t)config->request_timeout + config->auth_timeout + 2 * WATCHDOG_GRACE_S;
 
 	if (connection->state != CONNECTION_HANDED)
 		return;
@@ -134,8 +134,7 @@ static void said_hello(struct connection *connection, const struct config *confi
 
 static void limit(struct connection *connection, uint32_t seconds)
 {
-	connection->deadline =
-		seconds ? deadline_after((int64_t)seconds * 1000) : DEADLINE_NONE;
+	connection->deadline = seconds ? deadline_after((int64_t)seconds * 1000) : DEADLINE_NONE;
 }
 
 static void result(struct listener *listener, struct connection *connection, uint32_t delay_ms)
@@ -202,8 +201,8 @@ static void record_lost(struct listener *listener, struct connection *connection
 	if (before)
 		admission_result(&listener->admission, connection->uid, connection->serial,
 				 deadline_after(DIED_MS));
-	pid_t pid = disposable_lost((enum config_audit)listener->config->audit, &facts, before,
-				    what);
+	pid_t pid =
+		disposable_lost((enum config_audit)listener->config->audit, &facts, before, what);
 	if (pid > 0)
 		listener->disposables++;
 	else
@@ -262,7 +261,8 @@ static void expire(struct listener *listener, struct connection *connection)
 	case CONNECTION_WAITING:
 	case CONNECTION_HANDED:
 		close_fd(&connection->control);
-		connection_refuse(listener, connection, "busy: no session could be started in time");
+		connection_refuse(listener, connection,
+				  "busy: no session could be started in time");
 		break;
 	case CONNECTION_REFUSED:
 		connection_refuse(listener, connection, connection->refusal);

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define LOAD_MS  10000 /* for a service to load */
+#define LOAD_MS	 10000 /* for a service to load */
 #define RETRY_MS 200   /* after a failure */
 
 /* Whether a connection may be handed on now; looks for changes first. */

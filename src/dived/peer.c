@@ -257,7 +257,7 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 		return -ENOTTY;
 	if (range->numbered)
 		(void)snprintf(name, sizeof(name), "%s%u", range->prefix,
-		               minor(theirs.st_rdev) - range->first);
+			       minor(theirs.st_rdev) - range->first);
 	else
 		(void)snprintf(name, sizeof(name), "%s", range->prefix);
 	if (lstat(name, &ours) < 0 || !S_ISCHR(ours.st_mode))

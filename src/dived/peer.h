@@ -13,19 +13,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PEER_UNSET UINT32_MAX /* login uid or session id that is unset or unknown */
+#define PEER_UNSET   UINT32_MAX /* login uid or session id that is unset or unknown */
 #define PEER_TTY_MAX 64
 
 struct peer {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid;          /* for records and DIVE_PID only; no decision rests on it */
-	gid_t *groups;      /* supplementary, owned */
+	pid_t pid;     /* for records and DIVE_PID only; no decision rests on it */
+	gid_t *groups; /* supplementary, owned */
 	size_t group_count;
-	uint32_t login_uid; /* audit login uid, or PEER_UNSET */
+	uint32_t login_uid;  /* audit login uid, or PEER_UNSET */
 	uint32_t session_id; /* audit session id, or PEER_UNSET */
-	bool root;          /* a root client: uid 0, CAP_SYS_ADMIN effective, our user namespace */
-	int pidfd;          /* owned; -1 where the kernel has no SO_PEERPIDFD */
+	bool root;	     /* a root client: uid 0, CAP_SYS_ADMIN effective, our user namespace */
+	int pidfd;	     /* owned; -1 where the kernel has no SO_PEERPIDFD */
 };
 
 /**

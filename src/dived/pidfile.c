@@ -28,8 +28,8 @@ static bool in_cgroup(int fd)
 static int write_one(const char *path, const char *text)
 {
 	/* Opened without O_TRUNC first: what kind of file it is decides that. */
-	cleanup_fd int fd =
-		open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
+	cleanup_fd int fd = open(
+		path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
 
 	if (fd < 0)
 		return -errno;
@@ -66,8 +66,8 @@ void pidfile_remove(const struct option_list *files)
 
 	(void)snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	for (size_t i = 0; i < files->count; i++) {
-		cleanup_fd int fd = open(files->items[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
-								  O_NONBLOCK | O_NOCTTY);
+		cleanup_fd int fd = open(files->items[i],
+					 O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 		if (fd < 0 || in_cgroup(fd))
 			continue;

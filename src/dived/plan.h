@@ -23,13 +23,13 @@
 struct plan_accounts {
 	struct account client; /* name NULL: the uid has no entry */
 	struct account target;
-	struct account asked;  /* whose credentials --auth-user asks for; name NULL: no such */
+	struct account asked; /* whose credentials --auth-user asks for; name NULL: no such */
 };
 
 struct plan_decision {
-	bool elevated;     /* the spawn gives the client more than it has */
-	bool authenticate; /* a proof of identity is due first */
-	bool pam;          /* account and session phases are run */
+	bool elevated;		      /* the spawn gives the client more than it has */
+	bool authenticate;	      /* a proof of identity is due first */
+	bool pam;		      /* account and session phases are run */
 	const struct account *target; /* borrowed from plan_accounts */
 	const struct account *asked;  /* set when `authenticate` */
 };
@@ -68,18 +68,18 @@ struct plan {
 	gid_t gid;
 	gid_t *groups; /* owned */
 	size_t group_count;
-	char **argv;       /* owned array and strings */
-	char **envp;       /* owned */
+	char **argv;	   /* owned array and strings */
+	char **envp;	   /* owned */
 	char **candidates; /* owned: paths to try in this order; never empty */
-	int directory;     /* borrowed; fchdir(2) before ids change; -1: stay */
-	char *home;        /* owned; chdir(2) after ids changed (-l); NULL: not */
+	int directory;	   /* borrowed; fchdir(2) before ids change; -1: stay */
+	char *home;	   /* owned; chdir(2) after ids changed (-l); NULL: not */
 	mode_t umask;
 	struct plan_fd *fds; /* owned, sorted by number */
 	size_t fd_count;
-	unsigned ignored;     /* enum message_ignored: dispositions that stay ignored */
-	bool new_session;     /* setsid(2); else a process group of its own */
-	bool join_keyring;    /* a fresh session keyring, made as the target */
-	int death_signal;     /* sent by the kernel when the session process dies; 0 none */
+	unsigned ignored;  /* enum message_ignored: dispositions that stay ignored */
+	bool new_session;  /* setsid(2); else a process group of its own */
+	bool join_keyring; /* a fresh session keyring, made as the target */
+	int death_signal;  /* sent by the kernel when the session process dies; 0 none */
 	struct rlimit limits[RLIM_NLIMITS];
 };
 

@@ -25,11 +25,11 @@
 /* Hex doubles a text; names and fixed fields of the longest record, and then the command. */
 #define FIXED_ROOM 1024
 static_assert(FIXED_ROOM +
-                              2 * (3 * RECORD_NAME_MAX + 2 * RECORD_DIRECTORY_MAX + PEER_TTY_MAX +
-                                   RECORD_REASON_MAX + RECORD_COMMAND_MIN) +
-                              8 * NUMBER_ROOM <=
-                      RECORD_TEXT_MAX,
-              "everything fits with the command's share");
+			      2 * (3 * RECORD_NAME_MAX + 2 * RECORD_DIRECTORY_MAX + PEER_TTY_MAX +
+				   RECORD_REASON_MAX + RECORD_COMMAND_MIN) +
+			      8 * NUMBER_ROOM <=
+		      RECORD_TEXT_MAX,
+	      "everything fits with the command's share");
 
 const char *const record_namespace_names[RECORD_NAMESPACES] = {
 	"mnt", "net", "pid", "user", "ipc", "uts", "cgroup", "time",
@@ -41,7 +41,7 @@ static size_t record_room(const struct record *record)
 }
 
 __attribute__((format(printf, 2, 3))) static void record_add(struct record *record,
-                                                             const char *format, ...)
+							     const char *format, ...)
 {
 	va_list arguments;
 	int len;
@@ -52,7 +52,7 @@ __attribute__((format(printf, 2, 3))) static void record_add(struct record *reco
 	assert(len >= 0 && (size_t)len <= record_room(record)); /* the bounds above */
 	if (len > 0)
 		record->len +=
-		        (size_t)len < record_room(record) ? (size_t)len : record_room(record);
+			(size_t)len < record_room(record) ? (size_t)len : record_room(record);
 }
 
 static void record_add_char(struct record *record, char c)
@@ -121,7 +121,7 @@ static size_t record_fit(enum record_style style, const char *value, size_t len,
  * not all.  The caller has made sure of the room.
  */
 static void record_add_value(struct record *record, const char *name, const char *value, size_t len,
-                             size_t total)
+			     size_t total)
 {
 	bool plain = is_plain(record->style, value, len);
 
@@ -148,7 +148,7 @@ static void record_add_text(struct record *record, const char *name, const char 
 
 /* Adds the last text of a record, which may take all the room that is left. */
 static void record_add_last(struct record *record, const char *name, const char *value, size_t len,
-                            size_t total)
+			    size_t total)
 {
 	size_t frame = strlen(name) + strlen(" =\"\"") + NUMBER_ROOM;
 	size_t room = record_room(record);
@@ -194,7 +194,7 @@ static void record_add_who(struct record *record, const struct audit_facts *fact
 static void record_add_what(struct record *record, const struct audit_facts *facts)
 {
 	record_add(record, " elevated=%s auid_kept=%s", facts->elevated ? "yes" : "no",
-	           facts->login_uid_kept ? "yes" : "no");
+		   facts->login_uid_kept ? "yes" : "no");
 	record_add_text(record, "tty", facts->tty, PEER_TTY_MAX);
 	record_add(record, " fds=%zu", facts->fd_count);
 }
@@ -228,7 +228,7 @@ static void record_add_result(struct record *record, bool success)
 static void record_add_fault(struct record *record, const struct fault *fault)
 {
 	record_add(record, " layer=%s step=%.64s errno=%d", message_layer_name(fault->layer),
-	           fault->step != NULL ? fault->step : "?", fault->error);
+		   fault->step != NULL ? fault->step : "?", fault->error);
 }
 
 static void record_add_namespaces(struct record *record, const struct record_namespaces *namespaces)
@@ -238,12 +238,12 @@ static void record_add_namespaces(struct record *record, const struct record_nam
 			record_add(record, " ns_%s=?", record_namespace_names[i]);
 		else
 			record_add(record, " ns_%s=%" PRIu64, record_namespace_names[i],
-			           namespaces->inode[i]);
+				   namespaces->inode[i]);
 	}
 }
 
 void record_spawn(enum record_style style, const struct audit_facts *facts,
-                  const struct record_namespaces *namespaces, struct record *ret)
+		  const struct record_namespaces *namespaces, struct record *ret)
 {
 	record_begin(ret, style, "dive:spawn");
 	record_add_result(ret, true);
@@ -255,7 +255,7 @@ void record_spawn(enum record_style style, const struct audit_facts *facts,
 }
 
 void record_refuse(enum record_style style, const struct audit_facts *facts,
-                   const struct fault *fault, struct record *ret)
+		   const struct fault *fault, struct record *ret)
 {
 	record_begin(ret, style, "dive:refuse");
 	record_add_result(ret, false);
@@ -268,7 +268,7 @@ void record_refuse(enum record_style style, const struct audit_facts *facts,
 }
 
 void record_exit(enum record_style style, const struct audit_facts *facts,
-                 const struct audit_exit *end, struct record *ret)
+		 const struct audit_exit *end, struct record *ret)
 {
 	record_begin(ret, style, "dive:exit");
 	record_add_result(ret, end->fault == NULL);
@@ -276,12 +276,12 @@ void record_exit(enum record_style style, const struct audit_facts *facts,
 	if (end->fault != NULL)
 		record_add_fault(ret, end->fault);
 	record_add(ret, " %s=%d duration_ms=%" PRId64, end->signalled ? "sig" : "exit", end->value,
-	           end->duration_ms);
+		   end->duration_ms);
 	record_add_command(ret, facts);
 }
 
 void record_lost(enum record_style style, const struct audit_facts *facts, const char *what,
-                 struct record *ret)
+		 struct record *ret)
 {
 	record_begin(ret, style, "dive:lost");
 	record_add_result(ret, false);
@@ -291,7 +291,7 @@ void record_lost(enum record_style style, const struct audit_facts *facts, const
 
 /* The options go into "info", which ausearch(8) decodes. */
 void record_gateway(enum record_style style, const char *gateway, bool start, const char *text,
-                    struct record *ret)
+		    struct record *ret)
 {
 	record_begin(ret, style, start ? "dive:start" : "dive:stop");
 	record_add_result(ret, true);
@@ -319,7 +319,7 @@ static void join_add(struct join *join, const char *text, size_t len)
 static void join_add_word(struct join *join, const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	                            "0123456789_@%+=:,./-";
+				    "0123456789_@%+=:,./-";
 
 	if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
 		join_add(join, word, strlen(word));

@@ -35,9 +35,9 @@
  * silently; libaudit adds exe=, hostname=, addr=, terminal= and res= at the end.
  */
 #define RECORD_SUFFIX_MAX    1024
-#define RECORD_TEXT_MAX      (8560 - RECORD_SUFFIX_MAX)
+#define RECORD_TEXT_MAX	     (8560 - RECORD_SUFFIX_MAX)
 
-#define RECORD_NAME_MAX      128 /* bytes kept of an account's name or a gateway's address */
+#define RECORD_NAME_MAX	     128 /* bytes kept of an account's name or a gateway's address */
 #define RECORD_DIRECTORY_MAX 512 /* of a directory */
 #define RECORD_REASON_MAX    512 /* of the text of a fault */
 #define RECORD_COMMAND_MIN   1024
@@ -59,15 +59,15 @@ extern const char *const record_namespace_names[RECORD_NAMESPACES]; /* "mnt" */
 
 /* Whole records; *ret is overwritten.  None can fail. */
 void record_spawn(enum record_style style, const struct audit_facts *facts,
-                  const struct record_namespaces *namespaces, struct record *ret);
+		  const struct record_namespaces *namespaces, struct record *ret);
 void record_refuse(enum record_style style, const struct audit_facts *facts,
-                   const struct fault *fault, struct record *ret);
+		   const struct fault *fault, struct record *ret);
 void record_exit(enum record_style style, const struct audit_facts *facts,
-                 const struct audit_exit *end, struct record *ret);
+		 const struct audit_exit *end, struct record *ret);
 void record_lost(enum record_style style, const struct audit_facts *facts, const char *what,
-                 struct record *ret);
+		 struct record *ret);
 void record_gateway(enum record_style style, const char *gateway, bool start, const char *text,
-                    struct record *ret);
+		    struct record *ret);
 
 /*
  * Joins argv as described above into buffer, NUL-terminated (size > 0), cut where it does

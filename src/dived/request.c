@@ -21,6 +21,8 @@
 
 #define cleanup_packet __attribute__((cleanup(packet_done)))
 
+#define TOO_MANY_FDS   "the request passes more than 1024 descriptors"
+
 /* A request while it is being read. */
 struct reader {
 	struct request request;
@@ -52,7 +54,7 @@ static int take_fds(struct reader *reader, struct packet *packet)
 
 	/* One more than the program may have: that of wait mode 2 is dive's own. */
 	if (count > MESSAGE_FDS_MAX + 1 - request->fd_count)
-		return refuse(reader, "the request passes more than 1024 descriptors");
+		return refuse(reader, TOO_MANY_FDS);
 	fds = reallocarray(request->fds, request->fd_count + count, sizeof(*fds));
 	if (!fds)
 		return -ENOMEM;
@@ -118,6 +120,8 @@ static int take_end(struct reader *reader, struct packet *packet)
 	(void)packet; /* END has no body */
 	if (!reader->described)
 		return refuse(reader, "the request ends before it says what to run");
+	if (request->fd_count > MESSAGE_FDS_MAX && request->wait_number < 0)
+		return refuse(reader, TOO_MANY_FDS);
 	if (request->fd_count > 0)
 		qsort(request->fds, request->fd_count, sizeof(*request->fds), by_number);
 	for (size_t i = 1; i < request->fd_count; i++)

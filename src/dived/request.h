@@ -14,20 +14,20 @@
 
 struct request_fd {
 	int number; /* number in the program */
-	int fd;     /* ours; owned by the request */
+	int fd;	    /* ours; owned by the request */
 };
 
 struct request {
 	struct message_hello hello;
 	struct message_request fixed;
-	char **argv; /* NULL-terminated; points into `packet` */
-	char **envp; /* NULL-terminated */
-	char **strings;       /* owned array behind argv and envp */
-	struct packet packet; /* owns the strings */
+	char **argv;		/* NULL-terminated; points into `packet` */
+	char **envp;		/* NULL-terminated */
+	char **strings;		/* owned array behind argv and envp */
+	struct packet packet;	/* owns the strings */
 	struct request_fd *fds; /* owned; sorted by number */
 	size_t fd_count;
 	int wait_number; /* number of the wait mode 2 descriptor among fds, or -1 */
-	int cwd;         /* owned; -1 when not sent */
+	int cwd;	 /* owned; -1 when not sent */
 	int root;
 	int terminal;
 };

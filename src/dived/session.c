@@ -70,8 +70,7 @@ static int authenticate(struct session *session, struct fault *fault)
 		r = auth_authenticate(&session->auth, decision->asked->name, fault);
 	if (r)
 		return r;
-	return auth_account(&session->auth,
-			    decision->authenticate ? decision->asked->name : NULL,
+	return auth_account(&session->auth, decision->authenticate ? decision->asked->name : NULL,
 			    decision->target->name, session->peer.root, fault);
 }
 
@@ -104,8 +103,8 @@ static int open_session(struct session *session, struct fault *fault)
 				  : set_groups(session, fault);
 	if (r)
 		return r;
-	r = process_capture(&session->before, session->config->inherited.limits,
-			    &session->granted, &session->groups);
+	r = process_capture(&session->before, session->config->inherited.limits, &session->granted,
+			    &session->groups);
 	if (r == 0 && session->decision.pam) {
 		session->pam_environment = pam_getenvlist(session->auth.pamh);
 		r = session->pam_environment ? 0 : -ENOMEM;
@@ -122,8 +121,7 @@ static int check_client(const struct session *session, struct fault *fault)
 	struct pollfd wait = { .fd = session->conn };
 
 	if (poll(&wait, 1, 0) > 0)
-		return fault_set(fault, MESSAGE_LAYER_REQUEST, "client", 0,
-				 "the client has gone");
+		return fault_set(fault, MESSAGE_LAYER_REQUEST, "client", 0, "the client has gone");
 	return 0;
 }
 
@@ -283,7 +281,7 @@ int session_run(const struct session_input *input)
 	struct fault fault = { 0 };
 
 	if (!session)
-		return 1; /* the listener records that no verdict came */
+		return 1;			    /* the listener records that no verdict came */
 	(void)prctl(PR_SET_NAME, "dived: session"); /* for ps(1) only */
 	*session = (struct session){
 		.in = input,

@@ -12,10 +12,10 @@
 
 struct session_input {
 	const struct config *config;
-	int conn;            /* the client */
-	int control;         /* the listener; -1 for none */
-	pam_handle_t *pamh;  /* from the template; NULL without PAM, or when it is broken */
-	const char *broken;  /* why PAM does not work; NULL when it does */
+	int conn;	    /* the client */
+	int control;	    /* the listener; -1 for none */
+	pam_handle_t *pamh; /* from the template; NULL without PAM, or when it is broken */
+	const char *broken; /* why PAM does not work; NULL when it does */
 };
 
 /* Serves the connection.  Return: exit status for the process. */

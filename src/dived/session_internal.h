@@ -28,8 +28,8 @@ struct session {
 	struct plan_decision decision;
 	struct process_state before;
 	struct plan_session granted;
-	char **words;      /* owned array: forced command and the client's words, borrowed */
-	gid_t *groups;     /* owned, behind granted.groups */
+	char **words;		/* owned array: forced command and the client's words, borrowed */
+	gid_t *groups;		/* owned, behind granted.groups */
 	char **pam_environment; /* owned, behind granted.environment */
 	struct plan plan;
 	struct auth auth;

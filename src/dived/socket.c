@@ -86,8 +86,9 @@ static int clear_stale(int directory, const char *path, char *error, size_t size
 	struct stat after;
 
 	if (fstatat(directory, name, &before, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0
-				       : refuse(error, size, -errno, "%s: %s", path, strerror(errno));
+		return errno == ENOENT
+			       ? 0
+			       : refuse(error, size, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(before.st_mode))
 		return refuse(error, size, -EEXIST, "%s: exists and is not a socket", path);
 	cleanup_fd int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -100,8 +101,8 @@ static int clear_stale(int directory, const char *path, char *error, size_t size
 	if (errno != ECONNREFUSED)
 		return refuse(error, size, -errno, "%s: cannot tell whether it is in use: %s", path,
 			      strerror(errno));
-	if (fstatat(directory, name, &after, AT_SYMLINK_NOFOLLOW) || after.st_dev != before.st_dev ||
-	    after.st_ino != before.st_ino)
+	if (fstatat(directory, name, &after, AT_SYMLINK_NOFOLLOW) ||
+	    after.st_dev != before.st_dev || after.st_ino != before.st_ino)
 		return refuse(error, size, -EAGAIN, "%s: changed while it was looked at", path);
 	if (unlinkat(directory, name, 0))
 		return refuse(error, size, -errno, "%s: cannot remove a stale socket: %s", path,
@@ -121,9 +122,8 @@ static int set_access(const struct config *config, struct gateway_socket *made, 
 			      config->address);
 	made->dev = info.st_dev;
 	made->ino = info.st_ino;
-	if (config->socket_owner &&
-	    fchownat(made->directory, name, config->socket_uid, config->socket_gid,
-		     AT_SYMLINK_NOFOLLOW))
+	if (config->socket_owner && fchownat(made->directory, name, config->socket_uid,
+					     config->socket_gid, AT_SYMLINK_NOFOLLOW))
 		return refuse(error, size, -errno, "--chown %s: %s", config->socket_owner,
 			      strerror(errno));
 	if (fchmodat(made->directory, name, config->socket_mode, 0))

@@ -9,9 +9,9 @@
 #include <sys/types.h>
 
 struct gateway_socket {
-	int fd;       /* listening; owned; -1 when closed */
+	int fd;	       /* listening; owned; -1 when closed */
 	int directory; /* O_PATH, of the directory the path is in; owned; -1 for abstract */
-	dev_t dev;    /* identity of the file in the file system */
+	dev_t dev;     /* identity of the file in the file system */
 	ino_t ino;
 };
 

@@ -30,7 +30,7 @@
 #define VISITS_MAX  512 /* a file may be visited once for each type, and by each of many */
 #define MODULES_MAX 4096
 #define FILE_MAX    (1024 * 1024)
-#define BLANKS      " \n\t"
+#define BLANKS	    " \n\t"
 
 static const char *const system_directories[] = { "/etc/pam.d", "/usr/lib/pam.d" };
 static const char *const types[] = { "auth", "account", "password", "session" };
@@ -53,8 +53,8 @@ struct place {
 };
 
 __attribute__((format(printf, 3, 4))) static int stack_fail(const struct walk *walk,
-                                                            const struct place *place,
-                                                            const char *format, ...)
+							    const struct place *place,
+							    const char *format, ...)
 {
 	va_list arguments;
 	int len = 0;
@@ -64,7 +64,7 @@ __attribute__((format(printf, 3, 4))) static int stack_fail(const struct walk *w
 	if (len >= 0 && (size_t)len < walk->error_size) {
 		va_start(arguments, format);
 		(void)vsnprintf(walk->error + len, walk->error_size - (size_t)len, format,
-		                arguments);
+				arguments);
 		va_end(arguments);
 	}
 	return -EINVAL;
@@ -186,7 +186,7 @@ static int stack_add_file(struct walk *walk, const char *path, const struct plac
 }
 
 static int stack_add_module(struct walk *walk, const struct place *place, const char *path,
-                            bool optional)
+			    bool optional)
 {
 	struct stack *stack = &walk->stack;
 	cleanup_free char *path_copy = strdup(path);
@@ -211,11 +211,11 @@ static int stack_add_module(struct walk *walk, const struct place *place, const 
 }
 
 static int stack_read_file(struct walk *walk, const char *path, const struct place *includer,
-                           const char *type);
+			   const char *type);
 
 /* Included names are looked up in the system's directories, also with a confdir. */
 static int stack_include(struct walk *walk, const struct place *place, const char *name,
-                         const char *type)
+			 const char *type)
 {
 	cleanup_free char *path = NULL;
 	int error;
@@ -313,7 +313,7 @@ static int stack_read_text(struct walk *walk, struct place *place, char *text, c
 }
 
 static int stack_read_file(struct walk *walk, const char *path, const struct place *includer,
-                           const char *type)
+			   const char *type)
 {
 	struct place place = { .includer = includer, .file = path, .type = type };
 	cleanup_free char *text = NULL;
@@ -340,7 +340,7 @@ static int stack_read_file(struct walk *walk, const char *path, const struct pla
 }
 
 int stack_read(const char *service, const char *confdir, struct stack *ret, char *error,
-               size_t error_size)
+	       size_t error_size)
 {
 	struct walk walk = { .error = error, .error_size = error_size };
 	cleanup_free char *name = strdup(service);
@@ -426,7 +426,7 @@ int stack_check_loaded(const struct stack *stack, char *error, size_t error_size
 		if (wanted.loaded)
 			continue;
 		(void)snprintf(error, error_size, "%s:%u: %s cannot be loaded", module->file,
-		               module->line, module->path);
+			       module->line, module->path);
 		return -ENOENT;
 	}
 	return 0;

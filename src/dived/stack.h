@@ -13,10 +13,10 @@
 #include <stddef.h>
 
 struct stack_module {
-	char *path;     /* as written: "pam_unix.so" or absolute; owned */
-	char *file;     /* the service file it stands in; owned */
+	char *path; /* as written: "pam_unix.so" or absolute; owned */
+	char *file; /* the service file it stands in; owned */
 	unsigned line;
-	bool optional;  /* leading dash: silently ignored when missing */
+	bool optional; /* leading dash: silently ignored when missing */
 };
 
 struct stack {

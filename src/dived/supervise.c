@@ -19,8 +19,8 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#define PACKET_MS 2000  /* to receive the rest of a packet that has begun */
-#define KILL_MS   5000  /* --on-disconnect kill: from SIGTERM to SIGKILL */
+#define PACKET_MS 2000 /* to receive the rest of a packet that has begun */
+#define KILL_MS	  5000 /* --on-disconnect kill: from SIGTERM to SIGKILL */
 
 struct state {
 	const struct supervise *in;
@@ -46,8 +46,9 @@ enum supervise_delivery supervise_delivery(const struct config *config, const st
 					   const struct message_hello *hello, bool elevated,
 					   int number)
 {
-	static const int always[] = { SIGHUP, SIGINT,  SIGQUIT, SIGTERM,
-				      SIGTSTP, SIGCONT, SIGWINCH };
+	static const int always[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT, SIGWINCH
+	};
 
 	if (config->signals_group)
 		return SUPERVISE_GROUP;
@@ -182,10 +183,9 @@ static int turn(struct state *state, struct message_exited *ret)
 int supervise_run(const struct supervise *supervise, struct message_exited *ret, bool *ret_gone)
 {
 	cleanup_fd int pidfd = pidfd_open(supervise->program, 0);
-	struct state state = { .in = supervise,
-			       .pidfd = pidfd,
-			       .conn = supervise->conn,
-			       .kill_at = DEADLINE_NONE };
+	struct state state = {
+		.in = supervise, .pidfd = pidfd, .conn = supervise->conn, .kill_at = DEADLINE_NONE
+	};
 	int r;
 
 	if (pidfd < 0)

@@ -15,9 +15,9 @@ struct supervise {
 	const struct peer *peer;
 	const struct message_hello *hello;
 	bool elevated;
-	int conn;     /* the client; owned by the caller; -1 when it does not wait */
+	int conn;      /* the client; owned by the caller; -1 when it does not wait */
 	pid_t program; /* our unreaped child; leads a process group of its id */
-	int signals;  /* signalfd(2) for SIGCHLD, which is blocked */
+	int signals;   /* signalfd(2) for SIGCHLD, which is blocked */
 };
 
 /*

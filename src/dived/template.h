@@ -14,14 +14,15 @@
 
 #define TEMPLATE_TEXT_MAX 256
 
-struct template {
+struct template
+{
 	pid_t pid;   /* 0: none */
 	int control; /* SOCK_SEQPACKET; owned; -1: none */
 };
 
 /* Sent once by a template when it is ready to fork. */
 struct template_report {
-	uint32_t broken; /* the service cannot be used; sessions refuse */
+	uint32_t broken;	      /* the service cannot be used; sessions refuse */
 	char text[TEMPLATE_TEXT_MAX]; /* why */
 };
 

@@ -83,8 +83,7 @@ static int start(struct watchdog *watchdog, enum phase phase, unsigned seconds)
 {
 	struct itimerspec when = { .it_value = { .tv_sec = (time_t)seconds } };
 
-	watchdog->hung =
-		(struct control){ .type = CONTROL_HUNG, .value = (uint32_t)phase };
+	watchdog->hung = (struct control){ .type = CONTROL_HUNG, .value = (uint32_t)phase };
 	if (watchdog->control >= 0) /* a listener that has gone is no reason to fail */
 		(void)control_tell(watchdog->control, CONTROL_LIMIT, seconds + WATCHDOG_GRACE_S);
 	return timer_settime(watchdog->timer, 0, &when, NULL) ? -errno : 0;

@@ -32,8 +32,8 @@ enum phase {
 
 struct watchdog {
 	timer_t timer;
-	bool ready; /* the timer exists */
-	int conn;   /* borrowed; -1 when the client is gone */
+	bool ready;  /* the timer exists */
+	int conn;    /* borrowed; -1 when the client is gone */
 	int control; /* borrowed; -1 without a listener */
 	struct control hung;
 	size_t last_len; /* bytes of `last` */
