@@ -32,33 +32,36 @@ static bool idle(const struct admission_user *user, int64_t now)
 	return !user->pending && !user->sessions && user->not_before <= now;
 }
 
-/* Finds or makes the row of a uid; NULL when there is no room for one. */
-static struct admission_user *obtain(struct admission *admission, uid_t uid, int64_t now)
+/* A row that nobody needs any more, or a new one; NULL when there is no room. */
+static struct admission_user *vacant(struct admission *admission, int64_t now)
 {
-	struct admission_user *user = find(admission, uid);
-
-	for (size_t i = 0; !user && i < admission->count; i++) {
-		if (!idle(&admission->users[i], now))
-			continue;
-		user = &admission->users[i];
-		*user = (struct admission_user){ .uid = uid };
-	}
-	if (user)
-		return user;
+	for (size_t i = 0; i < admission->count; i++)
+		if (idle(&admission->users[i], now))
+			return &admission->users[i];
 	if (admission->count == admission->room) {
 		size_t room = admission->room ? admission->room * 2 : 16;
-
-		if (room > USERS_MAX)
-			return NULL;
 		struct admission_user *larger =
-			reallocarray(admission->users, room, sizeof(*larger));
+			room > USERS_MAX ? NULL
+					 : reallocarray(admission->users, room, sizeof(*larger));
+
 		if (!larger)
 			return NULL;
 		admission->users = larger;
 		admission->room = room;
 	}
-	user = &admission->users[admission->count++];
-	*user = (struct admission_user){ .uid = uid };
+	return &admission->users[admission->count++];
+}
+
+/* Finds or makes the row of a uid; NULL when there is no room for one. */
+static struct admission_user *obtain(struct admission *admission, uid_t uid, int64_t now)
+{
+	struct admission_user *user = find(admission, uid);
+
+	if (user)
+		return user;
+	user = vacant(admission, now);
+	if (user)
+		*user = (struct admission_user){ .uid = uid };
 	return user;
 }
 

@@ -146,22 +146,20 @@ static const char *describe_fd(int fd, char *buffer, size_t size)
 /* What is asked for, word by word, before the plan has made the real argv of it. */
 static char **list_words(const struct config *config, const struct request *request)
 {
-	size_t forced = 0;
-	size_t words = 0;
+	size_t room = 1;
+	size_t count = 0;
 
-	while (config->forced && config->forced[forced])
-		forced++;
-	while (!config->no_argv && request->argv[words])
-		words++;
-	char **list = calloc(forced + words + 1, sizeof(*list));
-	if (!list || forced + words == 0) {
-		free(list);
+	for (size_t i = 0; config->forced && config->forced[i]; i++)
+		room++;
+	for (size_t i = 0; !config->no_argv && request->argv[i]; i++)
+		room++;
+	char **list = room > 1 ? calloc(room, sizeof(*list)) : NULL;
+	if (!list)
 		return NULL; /* a login shell; or the record says ? */
-	}
-	for (size_t i = 0; i < forced; i++)
-		list[i] = config->forced[i];
-	for (size_t i = 0; i < words; i++)
-		list[forced + i] = request->argv[i];
+	for (size_t i = 0; config->forced && config->forced[i]; i++)
+		list[count++] = config->forced[i];
+	for (size_t i = 0; !config->no_argv && request->argv[i]; i++)
+		list[count++] = request->argv[i];
 	return list;
 }
 
