@@ -1,0 +1,268 @@
+/*
+ * show - says what a program has inherited.
+ *
+ * What the integration tests run behind a gateway: it reports what the kernel
+ * says about it, one `key=value` a line, with bytes that are not printable (and
+ * backslashes) as \xNN, so that a word with newlines stays one line.
+ *
+ *	show report [FD]     everything, to descriptor FD (default 1)
+ *	show fill            write its number through every descriptor but 0, 1, 2
+ *	show sum             number of variables, bytes and a checksum of the environment
+ *	show shield CMD...   block every signal, ignore every signal, execute CMD
+ *	show ignore N CMD... ignore signal N, execute CMD
+ *	show umask N CMD...  set the umask (octal), execute CMD
+ *
+ * It depends on libc only and is built without sanitizers: both would change
+ * what it is there to show.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/keyctl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static FILE *out;
+
+static void put_value(const char *text)
+{
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (byte < 0x20 || byte > 0x7e || byte == '\\')
+			(void)fprintf(out, "\\x%02x", byte);
+		else
+			(void)fputc(byte, out);
+	}
+	(void)fputc('\n', out);
+}
+
+static void put(const char *key, const char *value)
+{
+	(void)fprintf(out, "%s=", key);
+	put_value(value);
+}
+
+/* The lines of /proc/self/status, with white space made single spaces. */
+static void show_status(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[8192];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		size_t len = strcspn(line, ":");
+		const char *from = line + len + 1;
+		char value[sizeof(line)] = "";
+		char *to = value;
+
+		line[len] = '\0';
+		for (; *from; from++)
+			if (!isspace((unsigned char)*from))
+				*to++ = *from;
+			else if (to > value && to[-1] != ' ')
+				*to++ = ' ';
+		if (to > value && to[-1] == ' ')
+			to--;
+		*to = '\0';
+		put(line, value);
+	}
+	if (file)
+		(void)fclose(file);
+}
+
+/* Calls `each` for every open descriptor but the listing's own and `out`. */
+static void each_fd(void (*each)(int fd))
+{
+	DIR *directory = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory))) {
+		int fd = atoi(entry->d_name);
+
+		if (isdigit((unsigned char)entry->d_name[0]) && fd != dirfd(directory) &&
+		    (fd <= 2 || !out || fd != fileno(out)))
+			each(fd);
+	}
+	if (directory)
+		(void)closedir(directory);
+}
+
+static void show_fd(int fd)
+{
+	char path[64];
+	char target[PATH_MAX] = "";
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (readlink(path, target, sizeof(target) - 1) < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "fd%d", fd);
+	put(path, target);
+}
+
+static void fill_fd(int fd)
+{
+	if (fd > 2)
+		(void)dprintf(fd, "%d\n", fd);
+}
+
+static void show_limits(void)
+{
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
+		struct rlimit limit;
+
+		if (getrlimit((__rlimit_resource_t)i, &limit) == 0)
+			(void)fprintf(out, "limit%d=%lld %lld\n", i, (long long)limit.rlim_cur,
+				      (long long)limit.rlim_max);
+	}
+}
+
+static void show_file(const char *key, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[4096] = "";
+
+	if (!file || !fgets(line, sizeof(line), file))
+		(void)snprintf(line, sizeof(line), "?");
+	line[strcspn(line, "\n")] = '\0';
+	put(key, line);
+	if (file)
+		(void)fclose(file);
+}
+
+static void show_place(void)
+{
+	char text[PATH_MAX] = "?";
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (!getcwd(text, sizeof(text)))
+		(void)snprintf(text, sizeof(text), "errno %d", errno);
+	put("cwd", text);
+	put("terminal", tty >= 0 ? "yes" : "no");
+	put("session", getsid(0) == getpid() ? "own" : "other");
+	put("group", getpgrp() == getpid() ? "own" : "other");
+	(void)snprintf(text, sizeof(text), "/proc/%d/comm", (int)getppid());
+	show_file("parent", text);
+	show_file("loginuid", "/proc/self/loginuid");
+	if (tty >= 0)
+		(void)close(tty);
+}
+
+static void show_keyring(void)
+{
+	char text[512] = "";
+	long serial = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, -3 /* the session's */, 0);
+
+	(void)fprintf(out, "keyring=%ld\n", serial);
+	if (syscall(SYS_keyctl, KEYCTL_DESCRIBE, -3, text, sizeof(text) - 1) < 0)
+		(void)snprintf(text, sizeof(text), "errno %d", errno);
+	put("keyring-is", text);
+}
+
+/* Every way back to root; last, for it may succeed. */
+static void show_regain(void)
+{
+	gid_t none = 0;
+	int ways = 0;
+
+	ways += setgroups(1, &none) == 0;
+	ways += setresgid(0, 0, 0) == 0;
+	ways += setresuid(0, 0, 0) == 0;
+	ways += setuid(0) == 0;
+	ways += seteuid(0) == 0;
+	(void)fprintf(out, "regained=%d\n", ways);
+}
+
+static void report(char **argv, char **envp)
+{
+	char key[32];
+
+	show_status();
+	show_place();
+	each_fd(show_fd);
+	show_limits();
+	show_keyring();
+	for (int i = 0; argv[i]; i++) {
+		(void)snprintf(key, sizeof(key), "arg%d", i);
+		put(key, argv[i]);
+	}
+	for (; *envp; envp++) {
+		(void)fputs("env:", out);
+		put_value(*envp);
+	}
+	show_regain();
+	(void)fprintf(out, "end=of the report\n");
+	(void)fflush(out);
+}
+
+static void sum(char **envp)
+{
+	unsigned long hash = 5381;
+	size_t count = 0;
+	size_t bytes = 0;
+
+	for (; *envp; envp++, count++) {
+		if (strncmp(*envp, "DIVE_", 5) == 0) {
+			count--;
+			continue;
+		}
+		for (const char *at = *envp; *at; at++, bytes++)
+			hash = hash * 33 + (unsigned char)*at;
+		bytes++;
+		hash = hash * 33;
+	}
+	(void)printf("count=%zu\nbytes=%zu\nsum=%lu\n", count, bytes, hash);
+}
+
+static int execute(char **argv)
+{
+	(void)execvp(argv[0], argv);
+	perror(argv[0]);
+	return 125;
+}
+
+static void shield(void)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	for (int i = 1; i < NSIG; i++)
+		(void)signal(i, SIG_IGN); /* KILL, STOP and libc's own refuse */
+}
+
+int main(int argc, char **argv, char **envp)
+{
+	const char *what = argc > 1 ? argv[1] : "report";
+
+	if (strcmp(what, "fill") == 0) {
+		each_fd(fill_fd);
+	} else if (strcmp(what, "sum") == 0) {
+		sum(envp);
+	} else if (strcmp(what, "shield") == 0 && argc > 2) {
+		shield();
+		return execute(argv + 2);
+	} else if (strcmp(what, "ignore") == 0 && argc > 3) {
+		(void)signal(atoi(argv[2]), SIG_IGN);
+		return execute(argv + 3);
+	} else if (strcmp(what, "umask") == 0 && argc > 3) {
+		(void)umask((mode_t)strtoul(argv[2], NULL, 8));
+		return execute(argv + 3);
+	} else {
+		int fd = argc > 2 && strcmp(what, "report") == 0 ? atoi(argv[2]) : 1;
+
+		out = fdopen(fd, "w");
+		if (!out)
+			return 124;
+		report(argv, envp);
+	}
+	return 0;
+}

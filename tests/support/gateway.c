@@ -1,0 +1,310 @@
+/*
+ * gateway - a `dived` for a test.
+ *
+ * Readiness is found out without connecting.  A connection would be a client
+ * like any other: it would use up the one client of `-F`, count against quotas,
+ * start a session and leave records that tests then have to tell from their own.
+ */
+#include "gateway.h"
+
+#include "cleanup.h"
+#include "deadline.h"
+#include "must.h"
+#include "parse.h"
+#include "sandbox.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#define START_MS   20000
+#define STOP_MS	   20000
+#define EXPECT_MS  10000
+#define LOOK_MS	   5
+#define WORDS_MAX  128
+#define FOREVER_MS 600000	/* a gateway has no deadline of its own */
+#define LISTENING  " 00010000 " /* __SO_ACCEPTCON in the flags of /proc/net/unix */
+
+/* What the command line says that matters here. */
+struct wishes {
+	bool address;
+	bool mode;
+	bool detach;
+};
+
+static struct wishes find_wishes(const char *const *options)
+{
+	struct wishes wishes = { .address = *options && (**options == '/' || **options == '@') };
+
+	for (; *options && strcmp(*options, "--") != 0; options++) {
+		if (strcmp(*options, "-C") == 0 || strncmp(*options, "--chmod", 7) == 0)
+			wishes.mode = true;
+		if (strcmp(*options, "-d") == 0 || strcmp(*options, "--detach") == 0)
+			wishes.detach = true;
+	}
+	return wishes;
+}
+
+/* Appends words; `words` keeps a NULL at its end. */
+static void add(const char **words, const char *word)
+{
+	size_t count = 0;
+
+	while (words[count])
+		count++;
+	assert_in_range(count, 0, WORDS_MAX - 2);
+	words[count] = word;
+}
+
+static void choose_names(struct gateway *ret, const char *const *options, bool given, char *pidfile,
+			 size_t size)
+{
+	static unsigned serial;
+
+	serial++;
+	/* All short; an address too long is cut here and refused by dived as it was given. */
+	(void)snprintf(ret->address, sizeof(ret->address), "%s/gateway%u.sock", sandbox_dir(),
+		       serial);
+	if (given)
+		(void)snprintf(ret->address, sizeof(ret->address), "%s", options[0]);
+	(void)snprintf(ret->notify_path, sizeof(ret->notify_path), "%s/notify%u", sandbox_dir(),
+		       serial);
+	(void)snprintf(pidfile, size, "%s/gateway%u.pid", sandbox_dir(), serial);
+}
+
+static int open_notify(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = MUST_INT(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+
+	assert_in_range(strlen(path), 1, sizeof(address.sun_path) - 1);
+	strcpy(address.sun_path, path);
+	MUST(bind(fd, (const struct sockaddr *)&address, sizeof(address)));
+	return fd;
+}
+
+/* Returns whether a socket of this name listens. */
+static bool listens(const char *address)
+{
+	cleanup_free char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+	FILE *table = fopen("/proc/net/unix", "re");
+
+	MUST_POINTER(table);
+	while (!found && getline(&line, &size, table) > 0) {
+		const char *name = strrchr(line, ' ');
+
+		line[strcspn(line, "\n")] = '\0';
+		found = name && strcmp(name + 1, address) == 0 && strstr(line, LISTENING);
+	}
+	(void)fclose(table); /* read only */
+	return found;
+}
+
+/* Takes one notification; returns whether there was one that holds the text. */
+static bool notified(int fd, const char *text)
+{
+	char buffer[1024];
+	ssize_t len = recv(fd, buffer, sizeof(buffer) - 1, 0);
+
+	if (len < 0)
+		return false;
+	buffer[len] = '\0';
+	return strstr(buffer, text) != NULL;
+}
+
+static void fail_with_log(struct gateway *gateway, const char *what)
+{
+	char text[8192];
+
+	(void)snprintf(text, sizeof(text), "%s", gateway_log(gateway)); /* enough to see */
+	gateway_kill(gateway);
+	FAIL("%s; dived said:\n%s", what, text);
+}
+
+static void await_ready(struct gateway *gateway)
+{
+	int64_t deadline = deadline_after(START_MS);
+
+	while (!notified(gateway->notify, "READY=1") && !listens(gateway->address)) {
+		if (deadline_poll(gateway->run.pidfd, POLLIN, deadline_after(LOOK_MS)) == 0) {
+			run_wait(&gateway->run);
+			fail_with_log(gateway, "dived ended before it served");
+		}
+		if (deadline_passed(deadline))
+			fail_with_log(gateway, "dived does not serve");
+	}
+}
+
+/* With -d: the process started ends with 0 when the one that stays serves. */
+static void await_detached(struct gateway *gateway, const char *pidfile)
+{
+	char text[32] = "";
+	cleanup_fd int fd = -1;
+
+	run_wait(&gateway->run);
+	if (gateway->run.status != 0)
+		fail_with_log(gateway, "dived -d failed");
+	fd = MUST_INT(open(pidfile, O_RDONLY | O_CLOEXEC));
+	MUST(read(fd, text, sizeof(text) - 1));
+	text[strcspn(text, "\n")] = '\0';
+	assert_int_equal(parse_pid(text, &gateway->pid), 0);
+	gateway->pidfd = MUST_INT(pidfd_open(gateway->pid, 0));
+}
+
+/* Fills envp: base (or a small default), NOTIFY_SOCKET, sanitizer options. */
+static void make_environment(const char *const *base, const char *notify, const char **envp)
+{
+	static const char *const standard[] = {
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+		NULL
+	};
+	static const char *const passed[] = { "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=" };
+
+	for (const char *const *next = base ? base : standard; *next; next++)
+		add(envp, *next);
+	add(envp, notify);
+	for (char **next = environ; *next; next++)
+		for (size_t i = 0; i < ARRAY_LEN(passed); i++)
+			if (strncmp(*next, passed[i], strlen(passed[i])) == 0)
+				add(envp, *next);
+}
+
+void gateway_start_with(struct gateway *ret, const struct run_options *base,
+			const char *const *options)
+{
+	struct wishes wishes = find_wishes(options);
+	struct run_options command = *base;
+	const char *argv[WORDS_MAX] = { sandbox_dived() };
+	const char *envp[WORDS_MAX] = { NULL };
+	char pidfile[128];
+	char notify[128];
+
+	if (access(sandbox_dived(), X_OK) < 0)
+		FAIL("dived has not been built: %s", DIVED_PROGRAM);
+	*ret = (struct gateway){ .pidfd = -1, .notify = -1 };
+	choose_names(ret, options, wishes.address, pidfile, sizeof(pidfile));
+	add(argv, wishes.address ? *options++ : ret->address);
+	if (!wishes.mode) {
+		add(argv, "-C");
+		add(argv, "0666");
+	}
+	if (wishes.detach) {
+		add(argv, "-p");
+		add(argv, pidfile);
+	}
+	while (*options)
+		add(argv, *options++);
+	ret->notify = open_notify(ret->notify_path);
+	(void)snprintf(notify, sizeof(notify), "NOTIFY_SOCKET=%s", ret->notify_path); /* fits */
+	make_environment(base->envp, notify, envp);
+	command.argv = argv;
+	command.envp = envp;
+	command.deadline_ms = wishes.detach ? START_MS : FOREVER_MS;
+	run_start(&ret->run, &command);
+	ret->pid = ret->run.pid;
+	if (wishes.detach) {
+		await_detached(ret, pidfile);
+		return;
+	}
+	ret->pidfd = MUST_INT(fcntl(ret->run.pidfd, F_DUPFD_CLOEXEC, 3));
+	await_ready(ret);
+}
+
+void gateway_start(struct gateway *ret, const char *const *options)
+{
+	gateway_start_with(ret, &(struct run_options){ 0 }, options);
+}
+
+static void release(struct gateway *gateway)
+{
+	run_done(&gateway->run);
+	close_fd(&gateway->pidfd);
+	close_fd(&gateway->notify);
+	(void)unlink(gateway->notify_path); /* the sandbox goes away with it */
+	*gateway = (struct gateway){ .pidfd = -1, .notify = -1, .run.pidfd = -1 };
+}
+
+void gateway_stop(struct gateway *gateway)
+{
+	bool detached = gateway->pid != gateway->run.pid;
+
+	if (gateway->pid <= 0)
+		return;
+	if (!gateway->run.ended || detached)
+		gateway_signal(gateway, SIGTERM);
+	if (deadline_poll(gateway->pidfd, POLLIN, deadline_after(STOP_MS)) < 0)
+		fail_with_log(gateway, "dived did not end on SIGTERM");
+	if (detached) /* as an orphan it has become our child */
+		MUST(waitpid(gateway->pid, &gateway->run.status, 0));
+	else
+		run_wait(&gateway->run);
+	if (gateway->run.status != 0)
+		fail_with_log(gateway, "dived did not end with status 0");
+	if (strstr(gateway_log(gateway), "Sanitizer") ||
+	    strstr(gateway_log(gateway), "runtime error:"))
+		fail_with_log(gateway, "a sanitizer has found something");
+	release(gateway);
+}
+
+void gateway_kill(struct gateway *gateway)
+{
+	if (gateway->pid <= 0)
+		return;
+	if (gateway->pidfd >= 0)
+		(void)pidfd_send_signal(gateway->pidfd, SIGKILL, NULL, 0); /* may have ended */
+	release(gateway);
+}
+
+void gateway_signal(const struct gateway *gateway, int signal)
+{
+	MUST(pidfd_send_signal(gateway->pidfd, signal, NULL, 0));
+}
+
+const char *gateway_log(struct gateway *gateway)
+{
+	run_read(&gateway->run);
+	return gateway->run.err;
+}
+
+void gateway_expect_log(struct gateway *gateway, const char *text)
+{
+	int64_t deadline = deadline_after(EXPECT_MS);
+
+	while (!strstr(gateway_log(gateway), text)) {
+		if (deadline_passed(deadline))
+			FAIL("not in the log: \"%s\"; dived said:\n%s", text, gateway_log(gateway));
+		(void)poll(NULL, 0, LOOK_MS); /* a file in memory cannot be polled */
+	}
+}
+
+void gateway_expect_notify(struct gateway *gateway, const char *text)
+{
+	int64_t deadline = deadline_after(EXPECT_MS);
+
+	do {
+		if (deadline_poll(gateway->notify, POLLIN, deadline) < 0)
+			FAIL("no notification \"%s\"", text);
+	} while (!notified(gateway->notify, text));
+}
+
+void gateway_expect_refusal(const char *const *options, const char *text)
+{
+	const char *argv[WORDS_MAX] = { sandbox_dived() };
+	struct run command;
+
+	while (*options)
+		add(argv, *options++);
+	run(&command, &(struct run_options){ .argv = argv });
+	run_assert_status(&command, 4);
+	assert_string_equal(command.out, "");
+	if (!strstr(command.err, text))
+		FAIL("\"%s\" is not in:\n%s", text, command.err);
+	run_done(&command);
+}

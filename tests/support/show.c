@@ -1,0 +1,96 @@
+/*
+ * show - reports are searched as text; lines are short and few.
+ *
+ * The program is opened before the sandbox is entered and copied into it after:
+ * a build directory below /root or /home cannot be reached by alice, or not at
+ * all.
+ */
+#include "show.h"
+
+#include "cleanup.h"
+#include "must.h"
+#include "sandbox.h"
+
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+int show_group_setup(void **state)
+{
+	cleanup_fd int in = MUST_INT(open(SHOW_PROGRAM, O_RDONLY | O_CLOEXEC));
+	cleanup_fd int out = -1;
+
+	if (sandbox_group_setup(state) != 0)
+		return -1;
+	out = MUST_INT(open(SHOW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755));
+	while (MUST(sendfile(out, in, NULL, 1 << 20)) > 0)
+		;
+	MUST(fchmod(out, 0755));
+	return 0;
+}
+
+/* Returns the place of the first line that begins with `start`, or NULL. */
+static const char *find_line(const char *report, const char *start)
+{
+	size_t len = strlen(start);
+
+	while (report) {
+		if (strncmp(report, start, len) == 0)
+			return report;
+		report = strchr(report, '\n');
+		if (report)
+			report++;
+	}
+	return NULL;
+}
+
+const char *show_get(const char *report, const char *key)
+{
+	static char values[8][4096];
+	static unsigned next;
+	char *value = values[next++ % ARRAY_LEN(values)];
+	char start[128];
+	const char *line;
+
+	(void)snprintf(start, sizeof(start), "%s=", key); /* keys are short */
+	line = find_line(report, start);
+	if (!line)
+		FAIL("no %s in the report:\n%s", key, report);
+	line += strlen(start);
+	(void)snprintf(value, sizeof(values[0]), "%.*s", (int)strcspn(line, "\n"), line);
+	return value;
+}
+
+bool show_starts(const char *report, const char *start)
+{
+	return find_line(report, start) != NULL;
+}
+
+bool show_has(const char *report, const char *line)
+{
+	size_t len = strlen(line);
+
+	while ((report = find_line(report, line))) {
+		if (report[len] == '\n' || report[len] == '\0')
+			return true;
+		report = strchr(report, '\n');
+		if (!report)
+			return false;
+		report++;
+	}
+	return false;
+}
+
+void show_expect(const char *report, const char *key, const char *value)
+{
+	const char *is = show_get(report, key);
+
+	if (strcmp(is, value) != 0)
+		FAIL("%s is \"%s\", not \"%s\", in the report:\n%s", key, is, value, report);
+}
+
+void show_expect_line(const char *report, const char *line, bool there)
+{
+	if (show_has(report, line) != there)
+		FAIL("\"%s\" is %s the report:\n%s", line, there ? "not in" : "in", report);
+}

@@ -1,0 +1,480 @@
+/*
+ * Records: the text, decoded again as ausearch(8) would, and the decision what a spawn
+ * needs.  Nothing here talks to the kernel.
+ */
+#include "audit.h"
+#include "cleanup.h"
+#include "leak.h"
+#include "parse.h"
+#include "record.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A word of an argv, which is writable by its type. */
+#define WORD(text) ((char[]){ text })
+
+#define ID         "00112233445566778899aabbccddeeff"
+
+static const struct record_namespaces namespaces = {
+	.inode = { 4026531841, 4026531840, 4026531836, 4026531837, 4026531839, 4026531838, 0, 1 },
+};
+
+static struct peer peer_example(void)
+{
+	return (struct peer){
+		.uid = 1000,
+		.gid = 1000,
+		.pid = 4242,
+		.login_uid = PEER_UNSET,
+		.session_id = 7,
+		.pidfd = -1,
+	};
+}
+
+static struct audit_facts facts_example(const struct peer *peer, char *const *command)
+{
+	return (struct audit_facts){
+		.id = ID,
+		.gateway = "/run/dive/root",
+		.account = "root",
+		.client = "bob",
+		.peer = peer,
+		.directory = "/home/bob",
+		.root = "/",
+		.command = command,
+		.tty = "/dev/pts/3",
+		.fd_count = 3,
+		.elevated = true,
+		.login_uid_kept = true,
+	};
+}
+
+/*
+ * Decodes the first field NAME of an audit record as a reader does who splits at spaces:
+ * returns the number of bytes, or -1 for a field that is missing or unknown.
+ */
+static long field_decode(const struct record *record, const char *name, char *out, size_t size)
+{
+	char key[64];
+	const char *value;
+	size_t len, count = 0;
+
+	(void)snprintf(key, sizeof(key), " %s=", name);
+	value = strstr(record->text, key);
+	if (value == NULL)
+		return -1;
+	value += strlen(key);
+	len = strcspn(value, " ");
+	if (len == 1 && value[0] == '?')
+		return -1;
+	if (value[0] == '"') {
+		assert_int_equal(value[len - 1], '"');
+		value++;
+		len -= 2;
+		assert_true(len < size);
+		memcpy(out, value, len);
+		out[len] = '\0';
+		return (long)len;
+	}
+	assert_int_equal(len % 2, 0);
+	assert_int_equal(strspn(value, "0123456789ABCDEF"), len);
+	for (size_t i = 0; i < len; i += 2) {
+		char digits[3] = { value[i], value[i + 1], '\0' };
+		char line[8];
+		uint64_t byte;
+
+		(void)snprintf(line, sizeof(line), "x:\t%s", digits);
+		assert_int_equal(parse_proc_field(line, "x", 16, &byte), 0);
+		assert_true(count + 1 < size);
+		out[count++] = (char)byte;
+	}
+	out[count] = '\0';
+	return (long)count;
+}
+
+static void assert_field(const struct record *record, const char *name, const char *expected)
+{
+	char value[RECORD_TEXT_MAX];
+	long len = field_decode(record, name, value, sizeof(value));
+
+	assert_int_equal(len, strlen(expected));
+	assert_memory_equal(value, expected, (size_t)len);
+}
+
+/* What the kernel and every reader rely on. */
+static void assert_sound(const struct record *record)
+{
+	assert_int_equal(strlen(record->text), record->len);
+	assert_true(record->len < RECORD_TEXT_MAX);
+	for (size_t i = 0; i < record->len; i++) {
+		assert_in_range((unsigned char)record->text[i], 0x20, 0x7e);
+		assert_int_not_equal(record->text[i], '\'');
+	}
+}
+
+static void test_spawn_text(void **state)
+{
+	char *command[] = { WORD("/bin/sh"), WORD("-c"), WORD("echo hi"), NULL };
+	struct peer peer = peer_example();
+	struct audit_facts facts = facts_example(&peer, command);
+	struct record record;
+
+	(void)state;
+	record_spawn(RECORD_AUDIT, &facts, &namespaces, &record);
+	assert_string_equal(record.text,
+	                    "op=dive:spawn acct=\"root\" dive_id=\"" ID
+	                    "\" gateway=\"/run/dive/root\""
+	                    " client=\"bob\" client_uid=1000 client_pid=4242"
+	                    " client_auid=4294967295 client_ses=7 elevated=yes auid_kept=yes"
+	                    " tty=\"/dev/pts/3\" fds=3 ns_mnt=4026531841 ns_net=4026531840"
+	                    " ns_pid=4026531836 ns_user=4026531837 ns_ipc=4026531839"
+	                    " ns_uts=4026531838 ns_cgroup=? ns_time=1 cwd=\"/home/bob\" root=\"/\""
+	                    " cmd=2F62696E2F7368202D6320276563686F20686927");
+	assert_field(&record, "cmd", "/bin/sh -c 'echo hi'");
+
+	record_spawn(RECORD_SYSLOG, &facts, &namespaces, &record);
+	assert_non_null(strstr(record.text, "op=dive:spawn res=success acct=root dive_id=" ID " "));
+	assert_non_null(strstr(record.text, " cwd=/home/bob root=/ cmd=\"/bin/sh -c 'echo hi'\""));
+}
+
+static void test_unknown_values(void **state)
+{
+	struct audit_facts facts = { .id = ID };
+	struct record record;
+
+	(void)state;
+	record_spawn(RECORD_AUDIT, &facts, &namespaces, &record);
+	assert_sound(&record);
+	assert_non_null(strstr(record.text, " acct=? "));
+	assert_non_null(strstr(record.text, " client=? "));
+	assert_non_null(strstr(record.text, " tty=? "));
+	assert_non_null(strstr(record.text, " cwd=? root=? cmd=?"));
+	assert_null(strstr(record.text, "client_uid"));
+}
+
+static void test_hostile_values(void **state)
+{
+	static const char *const values[] = {
+		"",
+		"?",
+		"with space",
+		"new\nline",
+		"quote\"quote",
+		"single'quote",
+		"\033[2J\007",
+		"\xff\xfe\xc3(",
+		"caf\xc3\xa9",
+		"\x7f",
+		"/tmp/acct=root",
+		"/tmp/x res=success",
+		"/tmp/' exe=\"/bin/true\"",
+		"DEADBEEF",
+		"cmd_cut=1",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		cleanup_free char *copy = strdup(values[i]);
+		struct peer peer = peer_example();
+		struct audit_facts facts = facts_example(&peer, NULL);
+		struct fault fault = { .layer = MESSAGE_LAYER_SETUP, .step = "cwd", .error = 13 };
+		struct record record;
+
+		print_message("case %zu\n", i);
+		facts.directory = facts.root = facts.client = facts.account = copy;
+		facts.gateway = facts.tty = copy;
+		(void)snprintf(fault.text, sizeof(fault.text), "%s", values[i]);
+		record_refuse(RECORD_AUDIT, &facts, &fault, &record);
+		assert_sound(&record);
+		assert_field(&record, "cwd", values[i]);
+		assert_field(&record, "root", values[i]);
+		assert_field(&record, "client", values[i]);
+		assert_field(&record, "acct", values[i]);
+		assert_field(&record, "gateway", values[i]);
+		assert_field(&record, "tty", values[i]);
+		assert_field(&record, "reason", values[i]);
+		assert_null(strstr(record.text, "=root"));
+		assert_null(strstr(record.text, "res="));
+		assert_non_null(strstr(record.text, " layer=set-up step=cwd errno=13 "));
+	}
+}
+
+static void test_syslog_values(void **state)
+{
+	static const struct {
+		const char *value, *expected;
+	} cases[] = {
+		{ "/tmp", " cwd=/tmp " },
+		{ "", " cwd=\"\" " },
+		{ "?", " cwd=\"?\" " },
+		{ "a b", " cwd=\"a b\" " },
+		{ "a\" res=\"x", " cwd=\"a\"\" res=\"\"x\" " },
+		{ "acct=root", " cwd=\"acct=root\" " },
+		{ "a\nb", " cwd=\"a\nb\" " }, /* log_line() escapes it */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct peer peer = peer_example();
+		struct audit_facts facts = facts_example(&peer, NULL);
+		struct record record;
+
+		facts.directory = cases[i].value;
+		record_spawn(RECORD_SYSLOG, &facts, &namespaces, &record);
+		assert_non_null(strstr(record.text, cases[i].expected));
+	}
+}
+
+static void test_words_can_be_told_apart(void **state)
+{
+	const struct {
+		char *argv[4];
+		const char *expected;
+	} cases[] = {
+		{ { NULL }, "" },
+		{ { WORD("") }, "''" },
+		{ { WORD("a"), WORD("b") }, "a b" },
+		{ { WORD("a b") }, "'a b'" },
+		{ { WORD("a"), WORD(""), WORD("b") }, "a '' b" },
+		{ { WORD("it's") }, "'it'\\''s'" },
+		{ { WORD("'") }, "''\\'''" },
+		{ { WORD("x=1"), WORD("/y"), WORD("-z") }, "x=1 /y -z" },
+		{ { WORD("$HOME"), WORD("a\nb"), WORD("\xff") }, "'$HOME' 'a\nb' '\xff'" },
+	};
+
+	char *argv[] = { WORD("abc"), WORD("d e"), NULL };
+	char small[4];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char buffer[64];
+
+		assert_int_equal(record_join(cases[i].argv, buffer, sizeof(buffer)),
+		                 strlen(cases[i].expected));
+		assert_string_equal(buffer, cases[i].expected);
+	}
+	assert_int_equal(record_join(argv, small, sizeof(small)), 9);
+	assert_string_equal(small, "abc");
+}
+
+/* A megabyte of words: the start is kept, and how much there was. */
+static void test_long_command(void **state)
+{
+	static const char *const words[] = { "plain", "with space" };
+	const size_t count = 100000;
+
+	(void)state;
+	for (size_t w = 0; w < ARRAY_LEN(words); w++) {
+		cleanup_free char **argv = calloc(count + 1, sizeof(*argv));
+		cleanup_free char *word = strdup(words[w]);
+		cleanup_free char *whole = malloc(count * 16);
+		struct peer peer = peer_example();
+		struct audit_facts facts;
+		struct record record;
+		char value[RECORD_TEXT_MAX], marker[64];
+		size_t total;
+		long len;
+
+		assert_non_null(argv);
+		assert_non_null(whole);
+		for (size_t i = 0; i < count; i++)
+			argv[i] = word;
+		facts = facts_example(&peer, argv);
+		total = record_join(argv, whole, count * 16);
+		assert_int_equal(total, strlen(whole));
+		record_spawn(RECORD_AUDIT, &facts, &namespaces, &record);
+		assert_sound(&record);
+		len = field_decode(&record, "cmd", value, sizeof(value));
+		assert_true(len >= RECORD_COMMAND_MIN);
+		assert_memory_equal(value, whole, (size_t)len);
+		(void)snprintf(marker, sizeof(marker), " cmd_cut=%zu", total);
+		assert_string_equal(record.text + record.len - strlen(marker), marker);
+		assert_true(record.len > RECORD_TEXT_MAX - 128); /* the room is used */
+		record_spawn(RECORD_SYSLOG, &facts, &namespaces, &record);
+		assert_string_equal(record.text + record.len - strlen(marker), marker);
+	}
+}
+
+/* Everything as long and as bad as can be: all is there, marked, and the command its share. */
+static void test_worst_case_fits(void **state)
+{
+	static char bad[100001];
+	char *argv[] = { bad, bad, NULL };
+	struct peer peer = { UINT32_MAX, UINT32_MAX, INT32_MAX, NULL, 0,
+		             UINT32_MAX, UINT32_MAX, false,     -1 };
+	struct audit_facts facts = { bad, bad,  bad, bad,      &peer, bad,
+		                     bad, argv, bad, SIZE_MAX, false, false };
+	struct record_namespaces most;
+	struct fault fault = { .layer = MESSAGE_LAYER_AUTHENTICATION,
+		               .step = bad,
+		               .error = INT32_MAX };
+	struct audit_exit end = { false, INT32_MIN, INT64_MIN, &fault };
+	struct record record;
+	char value[RECORD_TEXT_MAX];
+
+	(void)state;
+	memset(bad, '"', sizeof(bad) - 1);
+	fault.step = "a-step-with-a-very-long-name";
+	memset(fault.text, '\n', sizeof(fault.text) - 1);
+	memset(&most, 0xff, sizeof(most));
+	record_spawn(RECORD_AUDIT, &facts, &most, &record);
+	assert_sound(&record);
+	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
+	assert_non_null(strstr(record.text, " cwd_cut=100000 "));
+	assert_non_null(strstr(record.text, " acct_cut=100000 "));
+	record_refuse(RECORD_AUDIT, &facts, &fault, &record);
+	assert_sound(&record);
+	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
+	record_exit(RECORD_AUDIT, &facts, &end, &record);
+	assert_sound(&record);
+	record_lost(RECORD_AUDIT, &facts, bad, &record);
+	assert_sound(&record);
+	record_gateway(RECORD_AUDIT, bad, true, bad, &record);
+	assert_sound(&record);
+	assert_non_null(strstr(record.text, " info_cut=100000"));
+	record_refuse(RECORD_SYSLOG, &facts, &fault, &record);
+	assert_non_null(strstr(record.text, " cmd_cut="));
+}
+
+static void test_exit_text(void **state)
+{
+	struct peer peer = peer_example();
+	struct audit_facts facts = facts_example(&peer, NULL);
+	struct fault fault = { .layer = MESSAGE_LAYER_EXEC, .error = 2 };
+	struct audit_exit end = { .value = 3, .duration_ms = 1234 };
+	struct record record;
+
+	(void)state;
+	record_exit(RECORD_SYSLOG, &facts, &end, &record);
+	assert_non_null(strstr(record.text, "op=dive:exit res=success "));
+	assert_non_null(strstr(record.text, " exit=3 duration_ms=1234 "));
+	end.signalled = true;
+	end.value = 9;
+	end.fault = &fault;
+	record_exit(RECORD_SYSLOG, &facts, &end, &record);
+	assert_non_null(strstr(record.text, "op=dive:exit res=failed "));
+	assert_non_null(strstr(record.text, " errno=2 sig=9 "));
+}
+
+static void test_gateway_and_lost_text(void **state)
+{
+	struct audit_facts facts = facts_example(NULL, NULL);
+	struct record record;
+
+	(void)state;
+	record_gateway(RECORD_AUDIT, "@x", true, "-u root", &record);
+	assert_string_equal(record.text, "op=dive:start gateway=\"@x\" info=2D7520726F6F74");
+	record_gateway(RECORD_SYSLOG, "@x", false, NULL, &record);
+	assert_string_equal(record.text, "op=dive:stop res=success gateway=@x");
+	record_lost(RECORD_AUDIT, &facts, "killed", &record);
+	assert_string_equal(record.text, "op=dive:lost acct=\"root\" dive_id=\"" ID "\""
+	                                 " gateway=\"/run/dive/root\" client=\"bob\""
+	                                 " reason=\"killed\"");
+}
+
+static void test_demand(void **state)
+{
+	static const struct {
+		enum config_audit mode;
+		enum audit_state state;
+		enum audit_demand kept, lost; /* with and without the client's login uid */
+	} cases[] = {
+#define ROW(m, s, k, l) { CONFIG_AUDIT_##m, AUDIT_STATE_##s, AUDIT_DEMAND_##k, AUDIT_DEMAND_##l }
+		ROW(OFF, ABSENT, NONE, NONE),
+		ROW(OFF, DISABLED, NONE, NONE),
+		ROW(OFF, ENABLED, NONE, NONE),
+		ROW(OFF, UNKNOWN, NONE, NONE),
+		ROW(AUTO, ABSENT, NONE, NONE),
+		ROW(AUTO, DISABLED, NONE, NONE),
+		ROW(AUTO, ENABLED, WRITE, REFUSE_LOGIN_UID),
+		ROW(AUTO, UNKNOWN, TRY, TRY),
+		ROW(REQUIRE, ABSENT, REFUSE_STATE, REFUSE_STATE),
+		ROW(REQUIRE, DISABLED, REFUSE_STATE, REFUSE_STATE),
+		ROW(REQUIRE, ENABLED, WRITE, REFUSE_LOGIN_UID),
+		ROW(REQUIRE, UNKNOWN, REFUSE_STATE, REFUSE_STATE),
+#undef ROW
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(audit_demand(cases[i].mode, cases[i].state, true), cases[i].kept);
+		assert_int_equal(audit_demand(cases[i].mode, cases[i].state, false), cases[i].lost);
+	}
+}
+
+/* Without a descriptor the kernel takes nothing: required is refused, the rest goes on. */
+static void test_spawn_without_audit(void **state)
+{
+	char *command[] = { WORD("true"), NULL };
+	struct peer peer = peer_example();
+	struct audit_facts facts = facts_example(&peer, command);
+	struct audit audit = { .fd = -1, .mode = CONFIG_AUDIT_REQUIRE };
+	struct fault fault;
+
+	(void)state;
+	assert_int_equal(audit_query(&audit), AUDIT_STATE_ABSENT);
+	assert_int_equal(audit_spawn(&audit, &facts, &fault), -EACCES);
+	assert_int_equal(fault.layer, MESSAGE_LAYER_AUDIT);
+	assert_int_equal(fault.status, FAULT_STATUS_REFUSED);
+	assert_non_null(strstr(fault.text, "absent"));
+	audit.mode = CONFIG_AUDIT_AUTO;
+	assert_int_equal(audit_spawn(&audit, &facts, &fault), 0);
+	assert_int_equal(audit_init(CONFIG_AUDIT_OFF, &audit), 0);
+	assert_int_equal(audit.fd, -1);
+	assert_int_equal(audit_spawn(&audit, &facts, &fault), 0);
+	audit_done(&audit);
+}
+
+/* Whatever this machine's kernel is: the question ends, and sends nothing. */
+static void test_query_ends(void **state)
+{
+	struct audit audit;
+
+	(void)state;
+	assert_int_equal(audit_init(CONFIG_AUDIT_AUTO, &audit), 0);
+	for (int i = 0; i < 3; i++)
+		print_message("auditing is %s\n", audit_state_name(audit_query(&audit)));
+	audit_done(&audit);
+	assert_int_equal(audit.fd, -1);
+}
+
+static void test_ids_differ(void **state)
+{
+	char a[AUDIT_ID_SIZE], b[AUDIT_ID_SIZE];
+
+	(void)state;
+	assert_int_equal(audit_new_id(a), 0);
+	assert_int_equal(audit_new_id(b), 0);
+	assert_int_equal(strspn(a, "0123456789abcdef"), AUDIT_ID_SIZE - 1);
+	assert_int_equal(strlen(b), AUDIT_ID_SIZE - 1);
+	assert_string_not_equal(a, b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
+		TEST(test_spawn_text),
+		TEST(test_unknown_values),
+		TEST(test_hostile_values),
+		TEST(test_syslog_values),
+		TEST(test_words_can_be_told_apart),
+		TEST(test_long_command),
+		TEST(test_worst_case_fits),
+		TEST(test_exit_text),
+		TEST(test_gateway_and_lost_text),
+		TEST(test_demand),
+		TEST(test_spawn_without_audit),
+		TEST(test_query_ends),
+		TEST(test_ids_differ),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
