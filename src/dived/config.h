@@ -146,5 +146,8 @@ bool config_may_elevate(const struct config *config);
 /* Returns the word of an enum config_environment, "default" for none given. */
 const char *config_environment_name(unsigned environment);
 
-/* Writes the effective options into one line, for the log and --check. */
+/* Writes version and effective options into one line, for the log. */
 void config_describe(const struct config *config, char *buffer, size_t size);
+
+/* Prints the effective gateway in words, some lines, for --check. */
+void config_print(const struct config *config, FILE *out);

@@ -1,5 +1,5 @@
 /*
- * config_describe - a config judged and put into words, for log lines and --check.
+ * config_describe - a config judged and put into words, for log lines.
  *
  * The judgement: can this gateway give somebody more than he has?  Only those
  * count who can get in at all, that is by mode and owner of the socket and by
@@ -91,7 +91,8 @@ static void describe_serving(struct line *line, const struct config *config)
 {
 	static const char *const disconnect[] = { "hup", "kill", "ignore" };
 
-	add(line, "address=%s mode=%04o", config->address, (unsigned)config->socket_mode);
+	add(line, "version=%s address=%s mode=%04o", DIVE_VERSION, config->address,
+	    (unsigned)config->socket_mode);
 	if (config->socket_owner)
 		add(line, " owner=%s", config->socket_owner);
 	add_list(line, "allow", &config->allow, false);

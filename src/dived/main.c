@@ -177,7 +177,11 @@ static int detach(struct config *config)
 
 static int check(const struct config *config)
 {
-	char text[2048];
+	static const char *const audit_words[] = {
+		[CONFIG_AUDIT_AUTO] = "records to the kernel where it audits, and to syslog",
+		[CONFIG_AUDIT_REQUIRE] = "nothing runs without a record in the kernel",
+		[CONFIG_AUDIT_OFF] = "records to syslog only",
+	};
 	char error[ERROR_MAX] = "";
 	struct audit audit;
 
@@ -189,8 +193,9 @@ static int check(const struct config *config)
 	audit_done(&audit);
 	if (check_audit(config, state, error))
 		return fail(error);
-	config_describe(config, text, sizeof(text));
-	(void)printf("%s\nkernel auditing: %s\n", text, audit_state_name(state));
+	config_print(config, stdout);
+	(void)printf("  audit: %s; kernel auditing is %s\n", audit_words[config->audit],
+		     audit_state_name(state)); /* checked by fflush(3) */
 	return fflush(stdout) ? STATUS_FAILURE : 0;
 }
 

@@ -143,6 +143,22 @@ static int make_environment(struct maker *maker)
 	return error ? plan_no_memory(maker->fault) : 0;
 }
 
+/*
+ * A terminal that the client wants to have as the program's controlling
+ * terminal is refused rather than dropped: the program would run without.
+ * -T, -O and -S say that no terminal is ever taken, so there it is dropped.
+ */
+static int check_terminal(struct maker *maker)
+{
+	const struct config *config = maker->config;
+
+	if (maker->request->terminal < 0 || config->no_csctty || config->no_fds ||
+	    config->no_setsid)
+		return 0;
+	return fault_set(maker->fault, MESSAGE_LAYER_REQUEST, NULL, 0,
+			 "this server takes no controlling terminal (DIVE_TERMINAL)");
+}
+
 static int make_directory(struct maker *maker)
 {
 	const char *home = maker->decision->target->home;
@@ -261,7 +277,8 @@ static int make_identity(struct maker *maker)
 
 /* In this order: the program is looked up in the environment that it will have. */
 static int (*const parts[])(struct maker *maker) = {
-	make_identity, make_environment, plan_make_command, make_directory, make_descriptors,
+	check_terminal,	   make_identity,  make_environment,
+	plan_make_command, make_directory, make_descriptors,
 };
 
 int plan_make(const struct config *config, const struct peer *peer, const struct request *request,
