@@ -110,7 +110,6 @@ static const char *judge(const struct config *config, int conn, struct connectio
 	connection->uid = credentials.uid;
 	connection->gid = credentials.gid;
 	connection->pid = credentials.pid;
-	*exempt = false;
 	if (!abstract && !config->allow_set && credentials.uid != 0)
 		return NULL;
 	if (peer_read(conn, &peer))
@@ -124,7 +123,7 @@ static const char *judge(const struct config *config, int conn, struct connectio
 /* Takes in one connection.  The slot was free; it stays so when the refusal is on its way. */
 static void admit(struct listener *listener, int *conn, struct connection *connection)
 {
-	bool exempt;
+	bool exempt = false;
 	const char *refusal;
 	int64_t now = deadline_now();
 
@@ -172,10 +171,14 @@ static void reap(struct listener *listener)
 {
 	pid_t pid;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-		if (pid != listener->current.pid && pid != listener->next.pid &&
-		    listener->disposables > 0)
-			listener->disposables--; /* a retired template was counted when retired */
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		if (pid == listener->current.pid)
+			listener->current.reaped = true; /* its socket's end says the rest */
+		else if (pid == listener->next.pid)
+			listener->next.reaped = true;
+		else if (listener->disposables > 0)
+			listener->disposables--;
+	}
 }
 
 static void handle_signals(struct listener *listener)

@@ -50,8 +50,8 @@ static void start_next(struct listener *listener)
 /* It ends by itself when it has forked for what is in its queue. */
 static void retire(struct listener *listener, struct template *template)
 {
-	if (template->pid > 0)
-		listener->disposables++; /* reaped like one */
+	if (template->pid > 0 && !template->reaped)
+		listener->disposables++; /* from now on reaped like one */
 	template_retire(template);
 }
 

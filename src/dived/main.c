@@ -84,25 +84,6 @@ static int check_audit(const struct config *config, enum audit_state state, char
 	return -EINVAL;
 }
 
-/* The gateway serves: standard descriptors are let go of, and whoever waits is told. */
-static void ready(void *context)
-{
-	struct serving *serving = context;
-	char byte = 0;
-
-	if (serving->notify < 0)
-		return;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; fd <= 2 && null >= 0; fd++)
-		(void)dup2(null, fd); /* cannot fail for valid descriptors */
-	close_fd(&null);
-	log_open("dived", false, true);
-	if (write(serving->notify, &byte, 1) < 0)
-		log_warning("%s: the process that started the gateway has gone",
-			    serving->config->address);
-	close_fd(&serving->notify);
-}
-
 static void record(const struct config *config, bool start)
 {
 	char text[2048];
@@ -113,6 +94,22 @@ static void record(const struct config *config, bool start)
 		return; /* said at start-up */
 	audit_gateway(&audit, config->address, start, text);
 	audit_done(&audit);
+}
+
+/* The gateway serves: standard descriptors are let go of, and whoever waits is told. */
+static void ready(void *context)
+{
+	struct serving *serving = context;
+	char byte = 0;
+
+	record(serving->config, true);
+	if (serving->notify < 0)
+		return;
+	process_detach();
+	if (write(serving->notify, &byte, 1) < 0)
+		log_warning("%s: the process that started the gateway has gone",
+			    serving->config->address);
+	close_fd(&serving->notify);
 }
 
 static int serve(struct config *config, int notify)
@@ -134,11 +131,10 @@ static int serve(struct config *config, int notify)
 		warn(config, state);
 		r = socket_open(config, &socket, error, sizeof(error));
 	}
-	if (r == 0) {
-		record(config, true);
+	if (r == 0)
 		r = listener_run(config, &socket, ready, &serving, error, sizeof(error));
+	if (r == 0)
 		record(config, false);
-	}
 	pidfile_remove(&config->pidfiles);
 	return r ? fail(error) : 0;
 }

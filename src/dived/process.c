@@ -16,8 +16,10 @@
 #include "process.h"
 
 #include "cleanup.h"
+#include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
 #include <signal.h>
@@ -128,4 +130,14 @@ void process_raise_nofile(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void process_detach(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd <= 2 && null >= 0; fd++)
+		(void)dup2(null, fd); /* cannot fail for valid descriptors */
+	close_fd(&null);
+	log_open("dived", false, true);
 }

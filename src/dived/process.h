@@ -37,3 +37,9 @@ int process_capture(const struct process_state *before, const struct rlimit *inh
  * session hold those of many clients.  Failing is harmless.
  */
 void process_raise_nofile(void);
+
+/*
+ * Lets go of standard input, output and error, and logs to syslog only: no
+ * process of a detached gateway holds anything of whoever started it.
+ */
+void process_detach(void);

@@ -17,6 +17,7 @@
 #include "conversation.h"
 #include "disposable.h"
 #include "parse.h"
+#include "process.h"
 #include "session.h"
 #include "stack.h"
 
@@ -176,6 +177,8 @@ static void __attribute__((noreturn)) run(const struct config *config, int contr
 
 	(void)prctl(PR_SET_NAME, "dived: template"); /* for ps(1) only */
 	(void)clearenv();
+	if (config->detach)
+		process_detach();
 	load(config, control, &loaded);
 	if (send(control, &loaded.report, sizeof(loaded.report), MSG_NOSIGNAL) < 0)
 		_exit(1);
@@ -254,5 +257,5 @@ int template_hand(const struct template *template, int conn, int control)
 void template_retire(struct template *template)
 {
 	close_fd(&template->control);
-	template->pid = 0;
+	*template = (struct template){ .control = -1 };
 }

@@ -10,6 +10,8 @@
 
 #include "config.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define TEMPLATE_TEXT_MAX 256
@@ -18,6 +20,7 @@ struct template
 {
 	pid_t pid;   /* 0: none */
 	int control; /* SOCK_SEQPACKET; owned; -1: none */
+	bool reaped; /* the process has ended and been waited for */
 };
 
 /* Sent once by a template when it is ready to fork. */
