@@ -19,7 +19,7 @@
 
 #define ANNOUNCE_MS 5000 /* the listener answers at once or is gone */
 
-int introduce_announce(struct session *session, struct fault *fault)
+int introduce_announce(struct session *session)
 {
 	struct control hello = { .type = CONTROL_HELLO };
 	int control = session->in->control;
@@ -31,8 +31,7 @@ int introduce_announce(struct session *session, struct fault *fault)
 	if (pidfd < 0 || control_send(control, &hello, pidfd) ||
 	    deadline_poll(control, POLLIN, deadline_after(ANNOUNCE_MS)) ||
 	    control_recv(control, &reply, NULL) || reply.type != CONTROL_GO)
-		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "announce", 0,
-				 "the gateway is stopping");
+		return -EPIPE;
 	return 0;
 }
 

@@ -182,10 +182,8 @@ static int wait_for_program(struct session *session, struct fault *fault)
 /* The order of the reference.  Return: 0 the program ran and has ended; else refused. */
 static int serve(struct session *session, struct fault *fault)
 {
-	int r = introduce_announce(session, fault);
+	int r = introduce_identify(session, fault);
 
-	if (r == 0)
-		r = introduce_identify(session, fault);
 	if (r == 0 && session->in->broken)
 		r = fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "service", 0,
 			      "authentication is not available");
@@ -296,8 +294,11 @@ int session_run(const struct session_input *input)
 			   .gateway = input->config->address,
 			   .peer = &session->peer },
 	};
-	int r = serve(session, &fault);
-	finish(session, &fault, r != 0);
+	if (introduce_announce(session) == 0) {
+		int r = serve(session, &fault);
+
+		finish(session, &fault, r != 0);
+	}
 	release(session);
 	free(session);
 	return 0;

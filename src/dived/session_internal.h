@@ -54,9 +54,11 @@ struct session {
 
 /*
  * Makes itself known to the listener and waits until it lets go of the
- * connection.  End of file instead means that the gateway is stopping.
+ * connection.  End of file instead means that the connection is not this
+ * session's any more: the listener has gone, or has given it to another.
+ * Return: 0; -EPIPE, and nothing may be said to the client.
  */
-int introduce_announce(struct session *session, struct fault *fault);
+int introduce_announce(struct session *session);
 
 /* Who is there; carries the login uid over, before the first record and PAM call. */
 int introduce_identify(struct session *session, struct fault *fault);
