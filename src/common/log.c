@@ -90,7 +90,7 @@ void log_line(enum log_level level, const char *format, ...)
 	if (n > LOG_LINE_MAX || log_escape(raw, len, false, text, sizeof(text)) < len) {
 		/* A character that vsnprintf() cut in half is behind this cut. */
 		(void)log_escape(raw, len, false, text, sizeof(text) - strlen(LOG_CUT));
-		(void)strcat(text, LOG_CUT);
+		memcpy(text + strlen(text), LOG_CUT, sizeof(LOG_CUT));
 	}
 	if (log_sink.use_stderr)
 		write_stderr(text);

@@ -54,7 +54,7 @@ static struct shown show(const char *text, size_t len)
 	struct shown shown;
 
 	if (log_escape(text, len, false, shown.text, sizeof(shown.text) - 3) < len)
-		(void)strcat(shown.text, "...");
+		memcpy(shown.text + strlen(shown.text), "...", sizeof("..."));
 	return shown;
 }
 

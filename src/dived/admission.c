@@ -85,12 +85,14 @@ const char *admission_enter(struct admission *admission, uid_t uid, bool exempt,
 	return NULL;
 }
 
-void admission_verdict(struct admission *admission, uid_t uid)
+void admission_verdict(struct admission *admission, uid_t uid, uint64_t serial)
 {
 	struct admission_user *user = find(admission, uid);
 
 	if (!user || !user->pending)
 		return;
+	if (user->trying == serial)
+		user->trying = 0;
 	user->pending--;
 	user->sessions++;
 	admission->pending--;

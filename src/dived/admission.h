@@ -51,8 +51,8 @@ void admission_done(struct admission *admission);
  */
 const char *admission_enter(struct admission *admission, uid_t uid, bool exempt, int64_t now);
 
-/* The connection is no longer pending but a session. */
-void admission_verdict(struct admission *admission, uid_t uid);
+/* The connection is no longer pending but a session, and tries no more answers. */
+void admission_verdict(struct admission *admission, uid_t uid, uint64_t serial);
 
 /* The connection is gone. */
 void admission_leave(struct admission *admission, uid_t uid, bool pending, uint64_t serial);

@@ -189,12 +189,20 @@ static int refuse_account(struct fault *fault, const char *user, int code)
 			 why);
 }
 
-static int check_account(struct auth *auth, const char *user, struct fault *fault)
+/* Answers in these phases prove nothing, so none needs the listener's leave. */
+static void begin_later_phase(struct auth *auth)
 {
-	if (watchdog_arm(auth->watchdog, PHASE_ACCOUNT, auth->config->auth_timeout))
-		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "timer", EAGAIN, "out of timers");
 	auth->conversation.deadline = deadline_after((int64_t)auth->config->auth_timeout * 1000);
 	conversation_restart(&auth->conversation);
+	auth->conversation.tried = true;
+}
+
+static int check_account(struct auth *auth, const char *user, struct fault *fault)
+{
+	if (watchdog_arm(auth->watchdog, PHASE_ACCOUNT,
+			 auth->config->auth_timeout + WATCHDOG_GRACE_S))
+		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "timer", EAGAIN, "out of timers");
+	begin_later_phase(auth);
 	auth->last = pam_acct_mgmt(auth->pamh, 0);
 	watchdog_disarm(auth->watchdog);
 	return auth_check_user(auth, user, MESSAGE_LAYER_ACCOUNT, fault);
@@ -205,8 +213,7 @@ static int change_password(struct auth *auth, const char *user, struct fault *fa
 	if (watchdog_arm(auth->watchdog, PHASE_PASSWORD,
 			 auth->config->auth_timeout + WATCHDOG_GRACE_S))
 		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "timer", EAGAIN, "out of timers");
-	auth->conversation.deadline = deadline_after((int64_t)auth->config->auth_timeout * 1000);
-	conversation_restart(&auth->conversation);
+	begin_later_phase(auth);
 	auth->last = pam_chauthtok(auth->pamh, PAM_CHANGE_EXPIRED_AUTHTOK);
 	watchdog_disarm(auth->watchdog);
 	if (auth->last != PAM_SUCCESS)
@@ -256,7 +263,7 @@ static int phase_open(struct auth *auth, enum phase phase, struct fault *fault)
 {
 	bool open = phase == PHASE_OPEN;
 
-	if (watchdog_arm(auth->watchdog, phase, auth->config->auth_timeout))
+	if (watchdog_arm(auth->watchdog, phase, auth->config->auth_timeout + WATCHDOG_GRACE_S))
 		return fault_set(fault, MESSAGE_LAYER_SESSION, "timer", EAGAIN, "out of timers");
 	auth->last = open ? pam_open_session(auth->pamh, 0)
 			  : pam_setcred(auth->pamh, PAM_ESTABLISH_CRED);
@@ -276,9 +283,7 @@ int auth_open(struct auth *auth, const struct account *target, struct fault *fau
 
 	if (r)
 		return r;
-	auth->conversation.deadline = deadline_after((int64_t)auth->config->auth_timeout * 1000);
-	conversation_restart(&auth->conversation);
-	auth->conversation.tried = true; /* nothing is proved by an answer in these phases */
+	begin_later_phase(auth);
 	if (initgroups(target->name, target->gid))
 		return fault_set(fault, MESSAGE_LAYER_SESSION, "initgroups", errno,
 				 "the groups of %s cannot be set", target->name);

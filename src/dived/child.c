@@ -30,6 +30,7 @@ const struct child_step child_steps[] = {
 	{ "session", child_session, "before the ids change, so that the target cannot interfere" },
 	{ "directory", child_directory, "by descriptor; may be one the target cannot reach" },
 	{ "groups", child_groups, "needs CAP_SETGID, so before the ids" },
+	{ "nproc", child_nproc, "the kernel counts the target's processes when the uid changes" },
 	{ "ids", child_ids, "gid, then uid, then read back; the point of no return" },
 	{ "capabilities", child_capabilities,
 	  "what is left after the ids is read back, not assumed" },
@@ -94,7 +95,10 @@ static int explain(const struct child *child, const struct child_report *report,
 		bool missing = error == ENOENT || error == ENOTDIR;
 
 		(void)fault_set(fault, MESSAGE_LAYER_EXEC, step, error, "%s: %s",
-				child->plan->argv[0], missing ? "not found" : strerror(error));
+				child->plan->argv[0],
+				missing		  ? "not found"
+				: error == EAGAIN ? "the target has too many processes (nproc)"
+						  : strerror(error));
 		fault->status = missing ? FAULT_STATUS_NOTFOUND : FAULT_STATUS_EXEC;
 		return -EACCES;
 	}

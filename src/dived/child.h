@@ -74,6 +74,7 @@ int child_room(struct child *child);
 int child_session(struct child *child);
 int child_directory(struct child *child);
 int child_groups(struct child *child);
+int child_nproc(struct child *child);
 int child_ids(struct child *child);
 int child_capabilities(struct child *child);
 int child_home(struct child *child);

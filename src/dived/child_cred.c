@@ -26,6 +26,15 @@ int child_groups(struct child *child)
 	return setgroups(plan->group_count, plan->groups) ? -errno : 0;
 }
 
+int child_nproc(struct child *child)
+{
+	const struct plan *plan = child->plan;
+
+	if (!plan->change_ids || plan->uid == 0)
+		return 0;
+	return setrlimit(RLIMIT_NPROC, &plan->limits[RLIMIT_NPROC]) ? -errno : 0;
+}
+
 int child_ids(struct child *child)
 {
 	const struct plan *plan = child->plan;

@@ -88,7 +88,7 @@ static int receive_answer(struct conversation *conversation, char **ret)
 	for (;;) {
 		struct packet packet;
 		int r = deadline_poll(conversation->sock, POLLIN, conversation->deadline);
-		if (r == -ETIMEDOUT)
+		if (r == -ETIMEDOUT || deadline_passed(conversation->deadline))
 			return fail(conversation, CONVERSATION_LATE);
 		if (r == 0)
 			r = message_recv(conversation->sock, deadline_after(PACKET_MS), expect,
@@ -221,7 +221,7 @@ int conversation_wait(struct conversation *conversation, int64_t until)
 	for (;;) {
 		struct packet packet;
 		int r = deadline_poll(conversation->sock, POLLIN, until);
-		if (r == -ETIMEDOUT)
+		if (r == -ETIMEDOUT || deadline_passed(until))
 			return 0;
 		if (r == 0)
 			r = message_recv(conversation->sock, deadline_after(PACKET_MS), expect,

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #define SAY_MS 1000 /* a client that does not read its refusal does without */
@@ -51,6 +52,9 @@ pid_t disposable_fork(const int *keep, size_t count)
 	sigset_t none;
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Else syslog(3) goes on with a number that is closed here and is soon another's: of a
+	   configuration file, a connection, the audit socket. */
+	closelog();
 	close_others(keep, count);
 	(void)setsid(); /* a ^C at the terminal dived was started from is not for us */
 	(void)prctl(PR_SET_NAME, "dived: refuse");
@@ -97,7 +101,7 @@ pid_t disposable_refuse(int *conn, enum config_audit mode, const struct audit_fa
 		return pid;
 	if (peer_read(*conn, &peer) == 0) { /* now that it may take its time */
 		known.peer = &peer;
-		known.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0;
+		known.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0 && peer.known;
 	}
 	(void)fault_set(&fault, MESSAGE_LAYER_GATEWAY, "admission", 0, "%s", text);
 	if (audit_init(mode, &audit) == 0)

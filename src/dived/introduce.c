@@ -17,7 +17,8 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-#define ANNOUNCE_MS 5000 /* the listener answers at once or is gone */
+#define ANNOUNCE_MS                                                                                \
+	60000 /* the listener answers, or its end shows; it may be stopped for a while */
 
 int introduce_announce(struct session *session)
 {
@@ -65,8 +66,16 @@ int introduce_identify(struct session *session, struct fault *fault)
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "identify", -r,
 				 "the client cannot be identified: %s", strerror(-r));
-	session->facts.login_uid_kept = audit_set_login_uid(session->peer.login_uid) == 0;
+	session->facts.login_uid_kept =
+		audit_set_login_uid(session->peer.login_uid) == 0 && session->peer.known;
 	tell_facts(session);
+	/*
+	 * A connection that outlived the process that made it could be anybody's: its
+	 * login uid cannot be told, and "unset" would let whoever holds it shed his own.
+	 */
+	if (session->peer.gone)
+		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "identify", ESRCH,
+				 "the process that connected has ended");
 	return 0;
 }
 

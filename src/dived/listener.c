@@ -213,7 +213,8 @@ static void dispatch(struct listener *listener, const struct epoll_event *event)
 	if (tag == TAG_SIGNALS)
 		handle_signals(listener);
 	else if (tag == TAG_WATCH)
-		listener->reload = watch_drain(listener->watch) || listener->reload;
+		listener->reload =
+			(listener->watch >= 0 && watch_drain(listener->watch)) || listener->reload;
 	else if (tag == TAG_CURRENT || tag == TAG_NEXT)
 		listener_template_event(listener, (enum listener_tag)tag);
 	else if (tag >= TAG_CONNECTIONS)
@@ -322,8 +323,6 @@ static int set_up(struct config *config, struct listener *ret)
 					   config->max_pending, config->max_pending_per_user } },
 	};
 	ret->connections = calloc(ret->room, sizeof(*ret->connections));
-	if (!config->no_pam)
-		ret->watch = watch_open(config);
 	if (ret->epoll < 0)
 		r = -errno;
 	else if (ret->signals < 0)
@@ -332,8 +331,6 @@ static int set_up(struct config *config, struct listener *ret)
 		r = -ENOMEM;
 	if (r == 0)
 		r = listener_add(ret, ret->signals, TAG_SIGNALS);
-	if (r == 0 && ret->watch >= 0)
-		r = listener_add(ret, ret->watch, TAG_WATCH);
 	return r;
 }
 
@@ -347,9 +344,13 @@ static int await_template(struct listener *listener, char *error, size_t error_s
 		turn(listener);
 	}
 	listener->accepting = false;
-	if (listener_template_ready(listener) && !listener->broken)
+	listener->serving = listener_template_ready(listener) && !listener->broken;
+	if (listener->serving)
 		return 0;
-	if (error[0] == '\0')
+	if (listener->broken)
+		(void)snprintf(error, error_size, "--pam-service %s: %s",
+			       listener->config->pam_service, listener->why);
+	else
 		(void)snprintf(error, error_size, "stopped before it was ready");
 	return -EINVAL;
 }

@@ -53,13 +53,15 @@ struct listener {
 	struct gateway_socket socket;
 	int epoll;
 	int signals;
-	int watch;		 /* -1 without PAM */
-	struct template current; /* ready to fork */
-	struct template next;	 /* loading */
-	int64_t next_deadline;	 /* for `next` to be ready */
-	int64_t retry_at;	 /* when a template may be started again */
-	bool reload;		 /* a template must be loaded before anything is handed on */
-	bool broken;		 /* the service of `current` cannot be used */
+	int watch;		     /* -1 without PAM */
+	struct template current;     /* ready to fork */
+	struct template next;	     /* loading */
+	int64_t next_deadline;	     /* for `next` to be ready */
+	int64_t retry_at;	     /* when a template may be started again */
+	bool reload;		     /* a template must be loaded before anything is handed on */
+	bool broken;		     /* the service of `current` cannot be used */
+	bool serving;		     /* start-up is over */
+	char why[TEMPLATE_TEXT_MAX]; /* the last reason for `broken` */
 	struct admission admission;
 	struct connection *connections; /* owned, `room` of them */
 	size_t room;

@@ -15,6 +15,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,15 +118,29 @@ void connection_return(struct listener *listener, struct connection *connection)
 	connection->state = CONNECTION_WAITING;
 }
 
-static void said_hello(struct connection *connection, const struct config *config, int *pidfd)
+/*
+ * Closes our copy of a connection, which its session holds until GO at least;
+ * if that is dead already the close could be the last, and is another's.
+ */
+static void release_conn(struct listener *listener, struct connection *connection, int pidfd)
 {
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0 && poll(&ended, 1, 0) == 0)
+		close_fd(&connection->conn);
+	else if (disposable_close(&connection->conn) > 0)
+		listener->disposables++;
+}
+
+static void said_hello(struct listener *listener, struct connection *connection, int *pidfd)
+{
+	const struct config *config = listener->config;
 	int64_t seconds =
 		(int64_t)config->request_timeout + config->auth_timeout + 2 * WATCHDOG_GRACE_S;
 
 	if (connection->state != CONNECTION_HANDED)
 		return;
-	/* Not the last close: the session holds it until GO at least. */
-	close_fd(&connection->conn);
+	release_conn(listener, connection, *pidfd);
 	connection->pidfd = take_fd(pidfd);
 	connection->state = CONNECTION_PENDING;
 	connection->deadline = deadline_after(seconds * 1000);
@@ -159,7 +174,7 @@ static void handle(struct listener *listener, struct connection *connection,
 {
 	switch (message->type) {
 	case CONTROL_HELLO:
-		said_hello(connection, listener->config, fd);
+		said_hello(listener, connection, fd);
 		break;
 	case CONTROL_FACTS:
 		remember(connection, message);
@@ -175,7 +190,8 @@ static void handle(struct listener *listener, struct connection *connection,
 		break;
 	case CONTROL_VERDICT:
 		if (connection->state == CONNECTION_PENDING) {
-			admission_verdict(&listener->admission, connection->uid);
+			admission_verdict(&listener->admission, connection->uid,
+					  connection->serial);
 			connection->state = CONNECTION_OPEN;
 		}
 		break;

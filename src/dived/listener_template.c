@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -30,29 +31,54 @@ bool listener_template_ready(struct listener *listener)
 	return listener->current.pid > 0 && !listener->reload && listener->next.pid == 0;
 }
 
-static void start_next(struct listener *listener)
-{
-	int r = template_start(listener->config, &listener->next);
-
-	if (r == 0)
-		r = listener_add(listener, listener->next.control, TAG_NEXT);
-	if (r) {
-		log_error("%s: no template can be started: %s", listener->config->address,
-			  strerror(-r));
-		template_retire(&listener->next);
-		listener->retry_at = deadline_after(RETRY_MS);
-		return;
-	}
-	listener->reload = false;
-	listener->next_deadline = deadline_after(LOAD_MS);
-}
-
 /* It ends by itself when it has forked for what is in its queue. */
 static void retire(struct listener *listener, struct template *template)
 {
 	if (template->pid > 0 && !template->reaped)
 		listener->disposables++; /* from now on reaped like one */
 	template_retire(template);
+}
+
+/* One that loads listens to nobody and may hang in a module. */
+static void stop_loading(struct listener *listener)
+{
+	if (listener->next.pid > 0 && !listener->next.reaped)
+		(void)kill(listener->next.pid, SIGKILL); /* our unreaped child */
+}
+
+/* Made anew before each load: directories come, go and are included for the first time. */
+static int renew_watch(struct listener *listener)
+{
+	if (listener->config->no_pam)
+		return 0;
+	close_fd(&listener->watch); /* which takes it out of the epoll set */
+	listener->watch = watch_open(listener->config);
+	return listener->watch < 0 ? listener->watch
+				   : listener_add(listener, listener->watch, TAG_WATCH);
+}
+
+static void start_next(struct listener *listener)
+{
+	int r = renew_watch(listener);
+
+	if (r == 0)
+		r = template_start(listener->config, &listener->next);
+
+	if (r == 0)
+		r = listener_add(listener, listener->next.control, TAG_NEXT);
+	if (r) {
+		(void)snprintf(listener->why, sizeof(listener->why),
+			       "no template can be started: %s", strerror(-r));
+		if (listener->serving)
+			log_error("%s: %s", listener->config->address, listener->why);
+		else
+			listener->broken = true; /* the error of start-up */
+		retire(listener, &listener->next);
+		listener->retry_at = deadline_after(RETRY_MS);
+		return;
+	}
+	listener->reload = false;
+	listener->next_deadline = deadline_after(LOAD_MS);
 }
 
 static void next_ready(struct listener *listener)
@@ -70,6 +96,8 @@ static void next_ready(struct listener *listener)
 		return;
 	}
 	if (report.broken)
+		(void)snprintf(listener->why, sizeof(listener->why), "%s", report.text);
+	if (report.broken && listener->serving) /* else it is the error of start-up */
 		log_error("%s: authentication is not available: %s", listener->config->address,
 			  report.text);
 	else if (listener->broken)
@@ -108,7 +136,7 @@ void listener_template_timers(struct listener *listener, int64_t now)
 	if (listener->next.pid > 0 && deadline_passed(listener->next_deadline)) {
 		log_error("%s: the service did not load within %d s", listener->config->address,
 			  LOAD_MS / 1000);
-		(void)kill(listener->next.pid, SIGKILL); /* our unreaped child */
+		stop_loading(listener);
 		retire(listener, &listener->next);
 		listener->next_deadline = DEADLINE_NONE;
 		listener->retry_at = now + RETRY_MS;
@@ -127,6 +155,7 @@ int64_t listener_template_next(const struct listener *listener)
 
 void listener_template_stop(struct listener *listener)
 {
+	stop_loading(listener);
 	template_retire(&listener->current);
 	template_retire(&listener->next);
 }

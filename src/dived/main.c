@@ -201,10 +201,10 @@ static int run(char **argv)
 	struct config config;
 
 	if (config_load(argv, &config, error, sizeof(error))) {
-		(void)fail(error);
-		(void)fprintf(stderr, "dived: try dived --help\n"); /* as above */
+		(void)fprintf(stderr, "dived: %s (dived --help lists the options)\n", error);
 		return STATUS_USAGE;
 	}
+	process_raise_nofile(); /* after config_load(), which keeps the limits for the programs */
 	int status = 0;
 	if (config.help)
 		options_help(&config_table, stdout);
@@ -228,6 +228,5 @@ int main(int argc, char **argv)
 		return STATUS_FAILURE;
 	closefrom(3); /* nothing that whoever started us left open is for us or our programs */
 	log_open("dived", true, true);
-	process_raise_nofile();
 	return run(argv);
 }

@@ -124,13 +124,17 @@ static void peer_read_process(struct peer *peer)
 	uint32_t login_uid, session_id;
 	bool root;
 
-	if (proc < 0)
+	if (proc < 0) {
+		peer->gone = !pidfd_lives(peer->pidfd);
 		return;
+	}
 	login_uid = proc_read_id(proc, "loginuid");
 	session_id = proc_read_id(proc, "sessionid");
 	root = peer->uid == 0 && proc_has_admin(proc) && proc_same_user_namespace(proc);
-	if (!pidfd_lives(peer->pidfd))
+	peer->gone = !pidfd_lives(peer->pidfd);
+	if (peer->gone)
 		return;
+	peer->known = true;
 	peer->login_uid = login_uid;
 	peer->session_id = session_id;
 	peer->root = root;
@@ -185,6 +189,8 @@ int peer_read(int sock, struct peer *ret)
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) == 0) {
 		peer.pidfd = pidfd; /* close-on-exec: the kernel makes all pidfds so */
 		peer_read_process(&peer);
+	} else {
+		peer.gone = errno == ESRCH || errno == EINVAL; /* not: no such option */
 	}
 	*ret = peer;
 	return 0;
@@ -247,7 +253,12 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 	const struct tty_range *range;
 	struct stat theirs, ours;
 	char name[PEER_TTY_MAX];
+	int flags = fcntl(fd, F_GETFL);
 
+	/* A descriptor that cannot be read proves nothing: anybody can open any terminal with
+	   O_PATH, and many can write to those of others. */
+	if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
+		return -ENOTTY;
 	if (fstat(fd, &theirs) < 0)
 		return -errno;
 	if (!S_ISCHR(theirs.st_mode))

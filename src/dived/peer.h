@@ -22,6 +22,8 @@ struct peer {
 	pid_t pid;     /* for records and DIVE_PID only; no decision rests on it */
 	gid_t *groups; /* supplementary, owned */
 	size_t group_count;
+	bool gone;  /* the process that connected has ended: whose the socket is now is unknown */
+	bool known; /* login_uid and session_id are what the kernel says, unset included */
 	uint32_t login_uid;  /* audit login uid, or PEER_UNSET */
 	uint32_t session_id; /* audit session id, or PEER_UNSET */
 	bool root;	     /* a root client: uid 0, CAP_SYS_ADMIN effective, our user namespace */
@@ -44,7 +46,7 @@ bool peer_in_group(const struct peer *peer, gid_t gid);
 
 /**
  * peer_tty() - name of the terminal behind a client's descriptor
- * @fd: a descriptor received from a client; nothing but fstat(2) is done to it
+ * @fd: a descriptor received from a client; nothing but fstat(2) and F_GETFL is done to it
  * @ret: "/dev/pts/N" or "/dev/ttyN" where it is a character device with a terminal's major
  *       number and the host's file of that name is the same file (st_dev,
  *       st_ino): the same device number exists in every devpts instance

@@ -89,6 +89,11 @@ int plan_decide(const struct config *config, const struct peer *peer,
 		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, NULL, 0,
 				 "user id %u has no account name", (unsigned)decision.target->uid);
 	if (decision.authenticate) {
+		/* Such ids come by the thousand (subuid(5)), each with a delay of its own. */
+		if (!accounts->client.name)
+			return fault_set(fault, MESSAGE_LAYER_ACCOUNT, NULL, 0,
+					 "your user id %u has no account name",
+					 (unsigned)peer->uid);
 		decision.asked = &accounts->asked;
 		if (!decision.asked->name)
 			return fault_set(fault, MESSAGE_LAYER_ACCOUNT, NULL, 0,

@@ -9,9 +9,8 @@
  * set: 0067 is as tight as 0077 for files, which are made without x bits, and
  * lets the owner's bits alone.
  *
- * dived runs with a raised soft nofile limit.  A program gets the limits dived
- * was started with, except those that differ after PAM from what they were
- * before it.
+ * dived runs with a raised soft nofile limit, which is not for programs: before
+ * the modules run it is put back to what dived was started with.
  */
 #include "process.h"
 
@@ -47,29 +46,51 @@ static int join_keyring(int32_t *ret)
 	return 0;
 }
 
+/* As good as SIG_IGN here, and back at the default in whatever a module executes. */
+static void pass_over(int number)
+{
+	(void)number;
+}
+
+static int pass_over_signals(void)
+{
+	static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ };
+	struct sigaction action = { .sa_handler = pass_over, .sa_flags = SA_RESTART };
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (sigaction(numbers[i], &action, NULL))
+			return -errno;
+	return 0;
+}
+
 int process_prepare(struct process_state *ret)
 {
 	struct process_state state = { 0 };
-	struct rlimit no_core = { 0, 0 };
 	int r = join_keyring(&state.keyring);
 
+	if (r == 0)
+		r = pass_over_signals();
 	if (r)
 		return r;
-	if (prctl(PR_SET_DUMPABLE, 0)) /* passwords pass through this memory */
-		return -errno;
-	if (getrlimit(RLIMIT_CORE, &no_core))
-		return -errno;
-	no_core.rlim_cur = 0; /* soft only: a hard limit could not be given back to the program */
-	if (setrlimit(RLIMIT_CORE, &no_core))
+	if (prctl(PR_SET_DUMPABLE, 0)) /* passwords pass through this memory: no core, no ptrace */
 		return -errno;
 	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
 		if (getrlimit((__rlimit_resource_t)i, &state.limits[i]))
 			return -errno;
-	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return -errno;
 	(void)umask(TELLTALE_UMASK);
 	*ret = state;
 	return 0;
+}
+
+void process_expose(const struct rlimit *inherited)
+{
+	struct rlimit now;
+
+	/* Only this one differs.  The soft limit goes down, which is always allowed. */
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0) {
+		now.rlim_cur = inherited[RLIMIT_NOFILE].rlim_cur;
+		(void)setrlimit(RLIMIT_NOFILE, &now);
+	}
 }
 
 static int capture_groups(gid_t **ret, size_t *ret_count)
@@ -89,8 +110,8 @@ static int capture_groups(gid_t **ret, size_t *ret_count)
 	return 0;
 }
 
-int process_capture(const struct process_state *before, const struct rlimit *inherited,
-		    struct plan_session *ret, gid_t **ret_groups)
+int process_capture(const struct process_state *before, struct plan_session *ret,
+		    gid_t **ret_groups)
 {
 	struct plan_session session = { 0 };
 	cleanup_free gid_t *groups = NULL;
@@ -99,17 +120,14 @@ int process_capture(const struct process_state *before, const struct rlimit *inh
 	if (r)
 		return r;
 	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
-		const struct rlimit *own = &before->limits[i];
-		struct rlimit now;
+		struct rlimit *now = &session.limits[i];
 
-		if (getrlimit((__rlimit_resource_t)i, &now))
+		if (getrlimit((__rlimit_resource_t)i, now))
 			return -errno;
-		bool changed = now.rlim_cur != own->rlim_cur || now.rlim_max != own->rlim_max;
-		session.limits[i] = changed ? now : inherited[i];
-		if (!changed || !setrlimit((__rlimit_resource_t)i, own))
+		if (!setrlimit((__rlimit_resource_t)i, &before->limits[i]))
 			continue;
 		/* The hard limit stays down; at least the soft one goes up to it. */
-		struct rlimit best = { .rlim_cur = now.rlim_max, .rlim_max = now.rlim_max };
+		struct rlimit best = { .rlim_cur = now->rlim_max, .rlim_max = now->rlim_max };
 		(void)setrlimit((__rlimit_resource_t)i, &best); /* as far as allowed */
 	}
 	mode_t mask = umask(077);

@@ -10,27 +10,32 @@
 #include <sys/resource.h>
 
 struct process_state {
-	struct rlimit limits[RLIM_NLIMITS];
+	struct rlimit limits[RLIM_NLIMITS]; /* of the session, to be put back */
 	int32_t keyring; /* serial of the session keyring joined, 0 where the kernel has none */
 };
 
 /*
  * Makes the calling process a session's: a fresh session keyring, a umask that
- * no module would choose, no core dumps, not dumpable, SIGXFSZ and SIGPIPE
- * ignored (a low fsize limit must not kill it).
+ * no module would choose, not dumpable, and handlers that do nothing for the
+ * signals that are not for it (a program started by a module has the defaults again).
  * Return: 0 with *ret filled; -errno.
  */
 int process_prepare(struct process_state *ret);
 
 /*
+ * Puts the limits to those dived was started with, for the modules to change:
+ * what stands afterwards is the program's.
+ */
+void process_expose(const struct rlimit *inherited);
+
+/*
  * Reads what the modules left into *ret, whose group list becomes the caller's
  * to free(3), and puts the process's own limits back as far as that is allowed.
  * A hard limit that could not be put back (no CAP_SYS_RESOURCE) stays low.
- * `inherited` gives the limits of a program for which no module set any.
  * Return: 0; -errno.
  */
-int process_capture(const struct process_state *before, const struct rlimit *inherited,
-		    struct plan_session *ret, gid_t **ret_groups);
+int process_capture(const struct process_state *before, struct plan_session *ret,
+		    gid_t **ret_groups);
 
 /*
  * Raises the soft limit of open descriptors to the hard one: listener and

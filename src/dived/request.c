@@ -169,6 +169,7 @@ static const char *reason_for(int error)
 		return "the request is malformed";
 	case -ETIMEDOUT:
 		return "the request was not complete in time";
+	case -ENOTCONN:
 	case -EPIPE:
 	case -ECONNRESET:
 		return "the client has gone";
@@ -199,6 +200,8 @@ int request_recv(int sock, int64_t deadline, struct request *ret, const char **r
 		(void)message_send(sock, deadline, MESSAGE_HELLO, &hello, sizeof(hello), NULL, 0,
 				   NULL, 0);
 	}
+	if (error == -EPIPE && reader.state == MESSAGE_STATE_START)
+		error = -ENOTCONN;
 	if (error) {
 		request_done(&reader.request);
 		*reason = reader.reason ? reader.reason : reason_for(error);

@@ -40,8 +40,9 @@ struct request {
  * @reason: on failure a const string fit for the client, never NULL then
  *
  * Return: 0; PACKET_OTHER_VERSION after our HELLO has been sent to a client of
- * another version; -EBADMSG; -ETIMEDOUT; -EPIPE or -ECONNRESET client gone
- * (nobody to tell); -ENOMEM; -EMFILE; other -errno of recvmsg(2).
+ * another version; -EBADMSG; -ETIMEDOUT; -ENOTCONN the client left
+ * without a word; -EPIPE or -ECONNRESET client gone (nobody to tell); -ENOMEM; -EMFILE; other
+ * -errno of recvmsg(2).
  */
 int request_recv(int sock, int64_t deadline, struct request *ret, const char **reason);
 

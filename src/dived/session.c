@@ -38,6 +38,7 @@ static int read_request(struct session *session, struct fault *fault)
 
 	if (r == 0)
 		return 0;
+	session->silent = r == -ENOTCONN; /* whoever looks whether somebody listens */
 	(void)fault_set(fault, MESSAGE_LAYER_REQUEST, "receive", r < 0 ? -r : EPROTO, "%s",
 			reason ? reason : "malformed request");
 	return -EACCES;
@@ -99,12 +100,12 @@ static int open_session(struct session *session, struct fault *fault)
 	if (r < 0)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "prepare", -r,
 				 "no descriptors left: %s", strerror(-r));
+	process_expose(session->config->inherited.limits);
 	r = session->decision.pam ? auth_open(&session->auth, session->decision.target, fault)
 				  : set_groups(session, fault);
 	if (r)
 		return r;
-	r = process_capture(&session->before, session->config->inherited.limits, &session->granted,
-			    &session->groups);
+	r = process_capture(&session->before, &session->granted, &session->groups);
 	if (r == 0 && session->decision.pam) {
 		session->pam_environment = pam_getenvlist(session->auth.pamh);
 		r = session->pam_environment ? 0 : -ENOMEM;
@@ -142,6 +143,10 @@ static int spawn(struct session *session, struct fault *fault)
 	session->recorded = true;
 	session->started = deadline_now();
 	introduce_tell(session, CONTROL_LIMIT, SPAWN_MS / 1000 + WATCHDOG_GRACE_S);
+	r = supervise_block(true);
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_SETUP, "signals", -r, "signals: %s",
+				 strerror(-r));
 	r = child_start(&session->plan, &session->channel, deadline_after(SPAWN_MS),
 			&session->program, fault);
 	if (r)
@@ -243,13 +248,14 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 	bool answer = session->ended && !session->config->no_wait;
 
 	child_channel_done(&session->channel);
+	(void)supervise_block(false); /* modules start helpers when they close, too */
 	if (auth_close(&session->auth, answer ? &session->exited : NULL, &closing))
 		log_warning("%s: id=%s: closing failed at %s: %s", session->config->address,
 			    session->id, closing.step, closing.text);
 	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
 	if (session->recorded)
 		record_end(session, fault);
-	else if (refused && session->id[0] && fault->error != EPIPE)
+	else if (refused && session->id[0] && !session->silent)
 		audit_refuse(&session->audit, &session->facts, fault);
 	reply(session, fault);
 	introduce_tell(session, CONTROL_DONE, 0);

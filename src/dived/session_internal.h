@@ -40,6 +40,7 @@ struct session {
 	int signals; /* owned */
 	int64_t started;
 	pid_t program; /* 0 until it is executed */
+	bool silent;   /* the client left without a word: nothing was asked, nothing is refused */
 	bool recorded; /* the spawn has its record, so an end is owed */
 	struct message_exited exited;
 	bool ended; /* `exited` is set */

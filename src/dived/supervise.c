@@ -36,10 +36,17 @@ int supervise_open_signals(void)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;
+}
+
+int supervise_block(bool block)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	return sigprocmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL) ? -errno : 0;
 }
 
 enum supervise_delivery supervise_delivery(const struct config *config, const struct peer *peer,
@@ -70,7 +77,8 @@ static void signal_program(const struct state *state, enum supervise_delivery ho
 	if (how == SUPERVISE_GROUP)
 		(void)kill(-state->in->program, number);
 	else if (how == SUPERVISE_PROGRAM)
-		(void)pidfd_send_signal(state->pidfd, number, NULL, 0);
+		(void)(state->pidfd >= 0 ? pidfd_send_signal(state->pidfd, number, NULL, 0)
+					 : kill(state->in->program, number));
 }
 
 static void deliver(const struct state *state, int number)
@@ -188,8 +196,8 @@ int supervise_run(const struct supervise *supervise, struct message_exited *ret,
 	};
 	int r;
 
-	if (pidfd < 0)
-		return -errno;
+	/* A limit set by PAM may leave no number for a pidfd: the id of an unreaped child does
+	   as well, and the program must not run unattended. */
 	do
 		r = turn(&state, ret);
 	while (r == 0);

@@ -21,10 +21,14 @@ struct supervise {
 };
 
 /*
- * Opens a signalfd for SIGCHLD and blocks it.  Before fork, so that no end is missed.
+ * Opens a signalfd for SIGCHLD, while descriptors are to be had.  The signal
+ * stays as it is: PAM modules start helpers of their own.
  * Return: the descriptor, or -errno.
  */
 int supervise_open_signals(void);
+
+/* Blocks SIGCHLD, before fork so that no end is missed, or unblocks it. */
+int supervise_block(bool block);
 
 /**
  * supervise_run() - relay until the program has ended, and reap it

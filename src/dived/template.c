@@ -7,8 +7,9 @@
  * later, for every user.  So the modules named in the service are looked up
  * among the loaded objects, and one that is missing makes the template broken.
  *
- * A socket that loading left open (a name service's, a module's) would be
- * shared by every session: that also makes it broken.
+ * A socket that loading a module left open would be shared by every session:
+ * that also makes it broken, and so does a service that cannot mean here what it
+ * says (judge() below).
  */
 #include "template.h"
 
@@ -23,6 +24,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <security/pam_appl.h>
@@ -87,6 +89,58 @@ static int find_socket(int own)
 	return found;
 }
 
+/*
+ * Modules that judge the ids, the terminal or the files of the process they run
+ * in, which here are always root's and dived's: "sufficient" before the others,
+ * such a verdict lets everybody in.
+ */
+static const struct {
+	const char *name;
+	const char *instead;
+} meaningless[] = {
+	{ "pam_rootok.so", "-a auto, which does not ask root" },
+	{ "pam_wheel.so", "--allow @GROUP, or pam_succeed_if with user ingroup" },
+	{ "pam_timestamp.so", "nothing: no verdict is remembered" },
+	{ "pam_xauth.so", "--env-keep, or a session of the target's own" },
+};
+
+static void judge_modules(const struct stack *stack, struct loaded *loaded)
+{
+	for (size_t i = 0; i < ARRAY_LEN(meaningless) && !loaded->report.broken; i++) {
+		const struct stack_module *module = stack_find(stack, meaningless[i].name);
+
+		if (module)
+			broken(loaded,
+			       "%s:%u: %s judges the calling process, which is always "
+			       "root; use %s (--allow-insecure loads it)",
+			       module->file, module->line, meaningless[i].name,
+			       meaningless[i].instead);
+	}
+}
+
+/* Whoever may write a service file writes the policy. */
+static void judge_file(const char *path, struct loaded *loaded)
+{
+	struct stat info;
+
+	if (stat(path, &info))
+		broken(loaded, "%s: %s", path, strerror(errno));
+	else if (info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)))
+		broken(loaded, "%s: others than root may write it (owner %u, mode %04o)", path,
+		       info.st_uid, info.st_mode & 07777U);
+}
+
+static void judge(const struct config *config, const struct stack *stack, struct loaded *loaded)
+{
+	if (config->allow_insecure)
+		return;
+	judge_modules(stack, loaded);
+	if (config->pam_confdir && !loaded->report.broken)
+		judge_file(config->pam_confdir, loaded);
+	for (size_t i = 0; i < stack->file_count && !loaded->report.broken; i++)
+		judge_file(stack->files[i], loaded);
+}
+
 static void load_service(const struct config *config, struct loaded *loaded)
 {
 	struct pam_conv conv = { .conv = conversation_run }; /* replaced in the session */
@@ -106,6 +160,8 @@ static void load_service(const struct config *config, struct loaded *loaded)
 		       pam_strerror(NULL, r));
 	else if (stack_check_loaded(&stack, error, sizeof(error)))
 		broken(loaded, "%s", error);
+	else
+		judge(config, &stack, loaded);
 	stack_done(&stack);
 }
 
@@ -113,11 +169,14 @@ static void load(const struct config *config, int control, struct loaded *ret)
 {
 	if (!config->no_pam)
 		load_service(config, ret);
-	warm_name_services(config);
 	closelog(); /* libpam may have logged; the next line connects again */
 	int socket = find_socket(control);
 	if (socket >= 0)
 		broken(ret, "loading the service left a socket open (descriptor %d)", socket);
+	/* Afterwards: some name services keep a socket, and see by the process id that a
+	   fork must make its own (nss_sss, nss_winbind). */
+	warm_name_services(config);
+	closelog();
 }
 
 /* Receives a connection.  Return: 0; -EAGAIN nothing usable came; -EPIPE at the end. */
@@ -149,11 +208,9 @@ static int receive(int control, int ret[2])
 	return -EAGAIN;
 }
 
-/* In the session: signals of the gateway's administrator are not for it. */
 static void __attribute__((noreturn))
 become_session(const struct config *config, const struct loaded *loaded, const int fds[2])
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE };
 	struct session_input input = {
 		.config = config,
 		.conn = fds[0],
@@ -164,9 +221,33 @@ become_session(const struct config *config, const struct loaded *loaded, const i
 
 	(void)setsid(); /* fails for a group leader only, which a fork is not */
 	(void)signal(SIGCHLD, SIG_DFL);
-	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
-		(void)signal(ignored[i], SIG_IGN);
 	_exit(session_run(&input));
+}
+
+/*
+ * The session waits until our copies are closed, so that the last close of a
+ * connection, which can block, is never this process's.  A failure shows at the
+ * listener as an end of file before HELLO.
+ */
+static void fork_session(const struct config *config, const struct loaded *loaded, int control,
+			 int fds[2])
+{
+	int gate[2] = { -1, -1 };
+	char byte;
+	pid_t pid = pipe2(gate, O_CLOEXEC) ? -1 : fork();
+
+	if (pid == 0) {
+		close_fd(&gate[1]);
+		close_fd(&control);
+		while (read(gate[0], &byte, 1) < 0 && errno == EINTR)
+			;
+		close_fd(&gate[0]);
+		become_session(config, loaded, fds);
+	}
+	close_fd(&fds[0]); /* where nothing was forked the listener still holds it */
+	close_fd(&fds[1]);
+	close_fd(&gate[0]);
+	close_fd(&gate[1]);
 }
 
 static void __attribute__((noreturn)) run(const struct config *config, int control)
@@ -183,18 +264,9 @@ static void __attribute__((noreturn)) run(const struct config *config, int contr
 	if (send(control, &loaded.report, sizeof(loaded.report), MSG_NOSIGNAL) < 0)
 		_exit(1);
 	(void)signal(SIGCHLD, SIG_IGN); /* sessions are reaped by the kernel */
-	while ((r = receive(control, fds)) != -EPIPE) {
-		if (r)
-			continue;
-		pid_t pid = fork();
-		if (pid == 0) {
-			close_fd(&control);
-			become_session(config, &loaded, fds);
-		}
-		/* A failed fork shows at the listener as an end of file before HELLO. */
-		close_fd(&fds[0]);
-		close_fd(&fds[1]);
-	}
+	while ((r = receive(control, fds)) != -EPIPE)
+		if (r == 0)
+			fork_session(config, &loaded, control, fds);
 	_exit(0);
 }
 

@@ -27,16 +27,26 @@ static void add(int fd, const char *directory)
 	(void)inotify_add_watch(fd, directory, CHANGES); /* one that is not there cannot change */
 }
 
-static void add_parent(int fd, const char *file)
+/* `file` is cut at its last slash. */
+static void add_parent(int fd, char *file)
 {
-	cleanup_free char *copy = strdup(file);
-	char *slash = copy ? strrchr(copy, '/') : NULL;
+	char *slash = file ? strrchr(file, '/') : NULL;
 
-	if (!slash || slash == copy)
+	if (!slash || slash == file)
 		return;
 	*slash = '\0';
-	if (strcmp(copy, "/etc") != 0)
-		add(fd, copy);
+	if (strcmp(file, "/etc") != 0)
+		add(fd, file);
+}
+
+/* Where the file is named, and where it is, should that be a symbolic link. */
+static void add_parents(int fd, const char *file)
+{
+	cleanup_free char *named = strdup(file);
+	cleanup_free char *real = realpath(file, NULL);
+
+	add_parent(fd, named);
+	add_parent(fd, real);
 }
 
 int watch_open(const struct config *config)
@@ -56,7 +66,7 @@ int watch_open(const struct config *config)
 	if (stack_read(config->pam_service, config->pam_confdir, &stack, error, sizeof(error)))
 		return take_fd(&fd); /* the template says what is wrong with it */
 	for (size_t i = 0; i < stack.file_count; i++)
-		add_parent(fd, stack.files[i]);
+		add_parents(fd, stack.files[i]);
 	stack_done(&stack);
 	return take_fd(&fd);
 }
