@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "deadline.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +56,9 @@ int child_prepare(struct child_channel *ret)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return -errno;
+	process_park(&ours);
+	process_park(&theirs);
+	process_park(&null);
 	*ret = (struct child_channel){ take_fd(&ours), take_fd(&theirs), null };
 	return 0;
 }

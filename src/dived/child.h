@@ -20,7 +20,7 @@ struct child {
 	pid_t parent;	 /* the session's id */
 	int *sources;	 /* plan->fd_count descriptors, filled by the fds step */
 	int null;	 /* /dev/null, read-write */
-	int highest;	 /* highest target number */
+	int highest;	 /* highest target number, -1 for none */
 	uint32_t detail; /* a number for the report, see struct child_report */
 };
 

@@ -69,12 +69,31 @@ int child_umask(struct child *child)
 	return 0;
 }
 
-/* Room above the highest target number for a copy of every source and of the report pipe. */
+/* The descriptor that is to be put in place i. */
+static int source_of(const struct child *child, size_t i)
+{
+	int source = child->plan->fds[i].source;
+
+	return source < 0 ? child->null : source;
+}
+
+/*
+ * Every target number must be below the limit.  A source that stands where
+ * targets are put is first moved above all targets and sources.
+ */
 int child_room(struct child *child)
 {
-	rlim_t needed = (rlim_t)child->highest + 2 + child->plan->fd_count;
+	int top = child->highest > child->report ? child->highest : child->report;
+	size_t moves = child->report <= child->highest;
 	struct rlimit limit;
 
+	for (size_t i = 0; i < child->plan->fd_count; i++) {
+		int source = source_of(child, i);
+
+		moves += source <= child->highest;
+		top = source > top ? source : top;
+	}
+	rlim_t needed = moves ? (rlim_t)top + 1 + moves : (rlim_t)child->highest + 1;
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return -errno;
 	if (limit.rlim_cur >= needed)
@@ -89,27 +108,34 @@ int child_room(struct child *child)
 	return 0;
 }
 
+/* Copies a descriptor above all targets, unless it is there already. */
+static int lift(const struct child *child, int fd)
+{
+	int lifted;
+
+	if (fd > child->highest)
+		return fd;
+	lifted = fcntl(fd, F_DUPFD_CLOEXEC, child->highest + 1);
+	return lifted < 0 ? -errno : lifted;
+}
+
 /*
- * All sources are first copied above every target number, then everything is
- * marked close-on-exec (PAM modules leak descriptors that are not), then the
- * copies are put in place, which clears the mark on those and only those.
+ * First no source stands where a target will be; then everything is marked
+ * close-on-exec (PAM modules leak descriptors that are not); then the sources
+ * are put in place, which clears the mark on those copies and only those.
  */
 int child_fds(struct child *child)
 {
 	const struct plan *plan = child->plan;
-	int above = child->highest + 1;
+	int report = lift(child, child->report);
 
-	int report = fcntl(child->report, F_DUPFD_CLOEXEC, above);
 	if (report < 0)
-		return -errno;
+		return report;
 	child->report = report;
 	for (size_t i = 0; i < plan->fd_count; i++) {
-		int source = plan->fds[i].source;
-
-		child->sources[i] =
-			fcntl(source < 0 ? child->null : source, F_DUPFD_CLOEXEC, above);
+		child->sources[i] = lift(child, source_of(child, i));
 		if (child->sources[i] < 0)
-			return -errno;
+			return child->sources[i];
 	}
 	if (close_range(0, ~0U, CLOSE_RANGE_CLOEXEC))
 		return -errno;

@@ -140,6 +140,16 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 	return 0;
 }
 
+void process_park(int *fd)
+{
+	int parked = fcntl(*fd, F_DUPFD_CLOEXEC, PROCESS_PARKED);
+
+	if (parked < 0)
+		return;
+	close_fd(fd);
+	*fd = parked;
+}
+
 void process_raise_nofile(void)
 {
 	struct rlimit limit;

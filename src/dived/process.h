@@ -38,6 +38,14 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 		    gid_t **ret_groups);
 
 /*
+ * Moves a descriptor to a number from PROCESS_PARKED up, where it neither takes
+ * the numbers that a low nofile limit leaves to PAM modules nor stands where
+ * the program's are put.  Where the limit does not allow that it stays.
+ */
+#define PROCESS_PARKED 1024
+void process_park(int *fd);
+
+/*
  * Raises the soft limit of open descriptors to the hard one: listener and
  * session hold those of many clients.  Failing is harmless.
  */

@@ -14,6 +14,7 @@
 #include "request.h"
 
 #include "cleanup.h"
+#include "process.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -70,10 +71,11 @@ static int take_fds(struct reader *reader, struct packet *packet)
 				      "the request passes more than one descriptor to wait for");
 		if (entry.wait)
 			request->wait_number = (int)entry.number;
-		fds[request->fd_count++] = (struct request_fd){
+		fds[request->fd_count] = (struct request_fd){
 			.number = (int)entry.number,
 			.fd = take_fd(&packet->fds[i]),
 		};
+		process_park(&fds[request->fd_count++].fd);
 	}
 	return 0;
 }
