@@ -8,8 +8,7 @@
  * of it is there in time.
  *
  * Nothing is answered before END, apart from naming our version to a client of
- * another one.  Descriptors are stored and sorted, never used: not even fstat(2)
- * is called on them here.
+ * another one.  Descriptors are stored and sorted, never used.
  */
 #include "request.h"
 
@@ -17,8 +16,14 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define cleanup_packet __attribute__((cleanup(packet_done)))
 
@@ -211,6 +216,50 @@ int request_recv(int sock, int64_t deadline, struct request *ret, const char **r
 	}
 	*ret = reader.request;
 	return 0;
+}
+
+/*
+ * Whether closing can block: that of a file on FUSE or NFS waits for its
+ * server, that of a socket may linger.  Pipes, devices and files of block
+ * devices do neither.  Asks for what the kernel has at hand, no server.
+ */
+static bool may_block(int fd)
+{
+	struct statx info;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &info))
+		return true;
+	if (S_ISFIFO(info.stx_mode) || S_ISCHR(info.stx_mode))
+		return false;
+	return S_ISSOCK(info.stx_mode) || info.stx_dev_major == 0;
+}
+
+/*
+ * Closes in a process that shares this one's table of descriptors and nothing
+ * else: whatever blocks there, this process goes on.  Return: 0 or -errno.
+ */
+static int close_aside(const struct request *request)
+{
+	long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+
+	if (pid < 0)
+		return -errno;
+	if (pid > 0)
+		return 0;
+	for (size_t i = 0; i < request->fd_count; i++)
+		(void)close(request->fds[i].fd); /* nobody to tell */
+	_exit(0);
+}
+
+void request_let_go(struct request *request)
+{
+	bool aside = false;
+
+	for (size_t i = 0; i < request->fd_count && !aside; i++)
+		aside = may_block(request->fds[i].fd);
+	if (aside && close_aside(request) == 0)
+		request->fd_count = 0;
+	request_close_fds(request);
 }
 
 void request_close_fds(struct request *request)

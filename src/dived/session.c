@@ -152,12 +152,12 @@ static int spawn(struct session *session, struct fault *fault)
 	if (r)
 		return r;
 	introduce_tell(session, CONTROL_LIMIT, 0);
-	request_close_fds(&session->request); /* or pipes of the client never see their end */
 	started.pid = (uint32_t)session->program;
 	started.flags = session->config->no_wait ? MESSAGE_STARTED_NO_WAIT : 0;
 	/* A client that has gone is noticed, and dealt with, by supervise_run(). */
 	(void)message_send(session->conn, deadline_after(REPLY_MS), MESSAGE_STARTED, &started,
 			   sizeof(started), NULL, 0, NULL, 0);
+	request_let_go(&session->request);
 	return 0;
 }
 
