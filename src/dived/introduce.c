@@ -66,6 +66,8 @@ int introduce_identify(struct session *session, struct fault *fault)
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "identify", -r,
 				 "the client cannot be identified: %s", strerror(-r));
+	process_park(&session->audit.fd);
+	process_park(&session->peer.pidfd);
 	session->facts.login_uid_kept =
 		audit_set_login_uid(session->peer.login_uid) == 0 && session->peer.known;
 	tell_facts(session);
@@ -114,7 +116,7 @@ int introduce_accounts(struct session *session, struct fault *fault)
 	else if (config->user)
 		r = account_by_text(config->user, &accounts->target)
 			    ? fault_set(fault, MESSAGE_LAYER_ACCOUNT, "name-service", 0,
-					"the account %s cannot be looked up", config->user)
+					"the target account cannot be looked up")
 			    : 0;
 	else
 		r = account_copy(&accounts->client, &accounts->target)

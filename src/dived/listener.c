@@ -334,7 +334,7 @@ static int set_up(struct config *config, struct listener *ret)
 	return r;
 }
 
-/* Runs the loop without a socket until the first template is ready. */
+/* Runs the loop without a socket until the first template is ready, or a signal says stop. */
 static int await_template(struct listener *listener, char *error, size_t error_size)
 {
 	listener->accepting = true; /* there is no socket to add yet */
@@ -345,13 +345,10 @@ static int await_template(struct listener *listener, char *error, size_t error_s
 	}
 	listener->accepting = false;
 	listener->serving = listener_template_ready(listener) && !listener->broken;
-	if (listener->serving)
+	if (listener->serving || (listener->stop && !listener->broken))
 		return 0;
-	if (listener->broken)
-		(void)snprintf(error, error_size, "--pam-service %s: %s",
-			       listener->config->pam_service, listener->why);
-	else
-		(void)snprintf(error, error_size, "stopped before it was ready");
+	(void)snprintf(error, error_size, "--pam-service %s: %s", listener->config->pam_service,
+		       listener->why);
 	return -EINVAL;
 }
 
@@ -396,9 +393,11 @@ int listener_run(struct config *config, struct gateway_socket *socket, void (*re
 		listener_done(&listener);
 		return r;
 	}
-	accepting(&listener, true);
-	if (ready)
-		ready(context);
+	if (!listener.stop) {
+		accepting(&listener, true);
+		if (ready)
+			ready(context);
+	}
 	while (!listener.stop)
 		turn(&listener);
 	stop(&listener);

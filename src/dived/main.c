@@ -205,6 +205,7 @@ static int run(char **argv)
 		return STATUS_USAGE;
 	}
 	process_raise_nofile(); /* after config_load(), which keeps the limits for the programs */
+	process_park(&config.inherited.directory);
 	int status = 0;
 	if (config.help)
 		options_help(&config_table, stdout);

@@ -142,7 +142,7 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 
 void process_park(int *fd)
 {
-	int parked = fcntl(*fd, F_DUPFD_CLOEXEC, PROCESS_PARKED);
+	int parked = *fd < 0 ? -1 : fcntl(*fd, F_DUPFD_CLOEXEC, PROCESS_PARKED);
 
 	if (parked < 0)
 		return;

@@ -40,7 +40,7 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 /*
  * Moves a descriptor to a number from PROCESS_PARKED up, where it neither takes
  * the numbers that a low nofile limit leaves to PAM modules nor stands where
- * the program's are put.  Where the limit does not allow that it stays.
+ * the program's are put.  Where the limit does not allow that it stays, as does -1.
  */
 #define PROCESS_PARKED 1024
 void process_park(int *fd);

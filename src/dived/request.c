@@ -105,6 +105,9 @@ static int take_request(struct reader *reader, struct packet *packet)
 		request->root = take_fd(&packet->fds[next++]);
 	if (request->fixed.flags & MESSAGE_REQUEST_TERMINAL)
 		request->terminal = take_fd(&packet->fds[next++]);
+	process_park(&request->cwd);
+	process_park(&request->root);
+	process_park(&request->terminal);
 	/* The strings lie in the body. */
 	request->packet = *packet;
 	memset(packet, 0, sizeof(*packet));

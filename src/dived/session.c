@@ -97,6 +97,7 @@ static int open_session(struct session *session, struct fault *fault)
 
 	if (r == 0)
 		session->signals = r = supervise_open_signals();
+	process_park(&session->signals);
 	if (r < 0)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "prepare", -r,
 				 "no descriptors left: %s", strerror(-r));

@@ -242,6 +242,8 @@ static void fork_session(const struct config *config, const struct loaded *loade
 		while (read(gate[0], &byte, 1) < 0 && errno == EINTR)
 			;
 		close_fd(&gate[0]);
+		process_park(&fds[0]);
+		process_park(&fds[1]);
 		become_session(config, loaded, fds);
 	}
 	close_fd(&fds[0]); /* where nothing was forked the listener still holds it */
