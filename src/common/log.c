@@ -4,7 +4,12 @@
  * What a peer sends ends up in log lines: names, paths, commands.  So a line is
  * escaped as a whole after it has been put together, and no caller can forget
  * it.  A line is written by one write(2), so that lines of several processes do
- * not mix.  Nothing here allocates, fails, changes errno or waits for a logger.
+ * not mix.  Nothing here allocates, fails or changes errno.
+ *
+ * syslog(3) is not used for our own lines: where the syslog daemon has stopped
+ * reading it blocks for ever, and with it a listener that must not block.  A
+ * line is one datagram in the format of RFC 3164, on a socket of its own, and a
+ * daemon that does not take it within LOG_WAIT_MS loses it.
  *
  * Escaped are: everything that moves a cursor or ends a line, the backslash
  * (else an escape could be forged), bytes that are not valid UTF-8 (a terminal
@@ -15,13 +20,20 @@
 #include "log.h"
 
 #include "cleanup.h"
+#include "deadline.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 
+#define LOG_SOCKET    "/dev/log"
+#define LOG_WAIT_MS   500
 #define LOG_LINE_MAX  8192
 #define LOG_IDENT_MAX 64
 #define LOG_CUT	      "..."
@@ -39,8 +51,8 @@ void log_open(const char *ident, bool use_stderr, bool use_syslog)
 	log_sink.ident = ident;
 	log_sink.use_stderr = use_stderr;
 	log_sink.use_syslog = use_syslog;
-	/* Without LOG_NDELAY the socket is made by the first line, and each line
-	 * tries anew: a missing /dev/log costs one failing connect(2) a line. */
+	/* For what libraries and PAM modules say in this process; without LOG_NDELAY
+	 * nothing is opened before they do. */
 	if (use_syslog)
 		openlog(ident, LOG_PID, LOG_AUTHPRIV);
 }
@@ -55,6 +67,28 @@ static int syslog_priority(enum log_level level)
 	};
 
 	return priorities[level];
+}
+
+/* "<PRIORITY>Mmm dd hh:mm:ss ident[pid]: text", as the daemon of every system reads it. */
+static void write_syslog(int priority, const char *text)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = LOG_SOCKET };
+	char line[LOG_IDENT_MAX + LOG_LINE_MAX + 64];
+	char when[32] = "";
+	time_t now = time(NULL);
+	struct tm parts;
+
+	cleanup_fd int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (sock < 0 || connect(sock, (const struct sockaddr *)&address, sizeof(address)))
+		return; /* nobody listens, which costs nothing */
+	if (localtime_r(&now, &parts))
+		(void)strftime(when, sizeof(when), "%b %e %H:%M:%S", &parts);
+	int len =
+		snprintf(line, sizeof(line), "<%d>%s %.*s[%d]: %s", LOG_AUTHPRIV | priority, when,
+			 LOG_IDENT_MAX, log_sink.ident ? log_sink.ident : "", (int)getpid(), text);
+	if (len > 0 && send(sock, line, (size_t)len, MSG_NOSIGNAL) < 0 && errno == EAGAIN &&
+	    deadline_poll(sock, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0)
+		(void)send(sock, line, (size_t)len, MSG_NOSIGNAL); /* nobody to tell */
 }
 
 /* Writes "ident: text\n" at once; nobody is left to tell about a failure. */
@@ -95,7 +129,7 @@ void log_line(enum log_level level, const char *format, ...)
 	if (log_sink.use_stderr)
 		write_stderr(text);
 	if (log_sink.use_syslog)
-		syslog(syslog_priority(level), "%s", text);
+		write_syslog(syslog_priority(level), text);
 	errno = saved;
 }
 

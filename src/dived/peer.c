@@ -257,7 +257,9 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 
 	/* A descriptor that cannot be read proves nothing: anybody can open any terminal with
 	   O_PATH, and many can write to those of others. */
-	if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
+	if (flags < 0)
+		return -errno;
+	if ((flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
 		return -ENOTTY;
 	if (fstat(fd, &theirs) < 0)
 		return -errno;

@@ -8,6 +8,8 @@
  *	show report [FD]     everything, to descriptor FD (default 1)
  *	show fill            write its number through every descriptor but 0, 1, 2
  *	show sum             number of variables, bytes and a checksum of the environment
+ *	show signals [stay]  "ready PID", then "got N" for every signal that comes; exits
+ *	                     with 32 + N on HUP, QUIT and TERM unless it is to stay
  *	show shield CMD...   block every signal, ignore every signal, execute CMD
  *	show ignore N CMD... ignore signal N, execute CMD
  *	show umask N CMD...  set the umask (octal), execute CMD
@@ -229,6 +231,22 @@ static int execute(char **argv)
 	return 125;
 }
 
+/* Blocked, all can be waited for, the ignored ones too: signal(7). */
+static int signals(int stay)
+{
+	sigset_t all;
+	int number = 0;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	(void)dprintf(1, "ready %d\n", (int)getpid());
+	while (stay || (number != SIGHUP && number != SIGQUIT && number != SIGTERM)) {
+		if (sigwait(&all, &number) == 0)
+			(void)dprintf(1, "got %d.\n", number);
+	}
+	return 32 + number;
+}
+
 static void shield(void)
 {
 	sigset_t all;
@@ -247,6 +265,8 @@ int main(int argc, char **argv, char **envp)
 		each_fd(fill_fd);
 	} else if (strcmp(what, "sum") == 0) {
 		sum(envp);
+	} else if (strcmp(what, "signals") == 0) {
+		return signals(argc > 2);
 	} else if (strcmp(what, "shield") == 0 && argc > 2) {
 		shield();
 		return execute(argv + 2);

@@ -22,13 +22,20 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#define START_MS   20000
-#define STOP_MS	   20000
-#define EXPECT_MS  10000
-#define LOOK_MS	   5
-#define WORDS_MAX  128
-#define FOREVER_MS 600000	/* a gateway has no deadline of its own */
-#define LISTENING  " 00010000 " /* __SO_ACCEPTCON in the flags of /proc/net/unix */
+#define START_MS      20000
+#define STOP_MS	      20000
+#define EXPECT_MS     10000
+#define LOOK_MS	      5
+#define WORDS_MAX     128
+#define LISTENERS_MAX 16
+#define FOREVER_MS    600000	   /* a gateway has no deadline of its own */
+#define LISTENING     " 00010000 " /* __SO_ACCEPTCON in the flags of /proc/net/unix */
+
+/* Sockets of one name, by their inodes in the kernel's table. */
+struct listeners {
+	uint64_t inodes[LISTENERS_MAX];
+	size_t count;
+};
 
 /* What the command line says that matters here. */
 struct wishes {
@@ -68,8 +75,9 @@ static void choose_names(struct gateway *ret, const char *const *options, bool g
 
 	serial++;
 	/* All short; an address too long is cut here and refused by dived as it was given. */
-	(void)snprintf(ret->address, sizeof(ret->address), "%s/gateway%u.sock", sandbox_dir(),
-		       serial);
+	/* With our pid: /proc/net/unix shows those of all sandboxes, which run side by side. */
+	(void)snprintf(ret->address, sizeof(ret->address), "%s/gateway%u-%d.sock", sandbox_dir(),
+		       serial, (int)getpid());
 	if (given)
 		(void)snprintf(ret->address, sizeof(ret->address), "%s", options[0]);
 	(void)snprintf(ret->notify_path, sizeof(ret->notify_path), "%s/notify%u", sandbox_dir(),
@@ -88,23 +96,48 @@ static int open_notify(const char *path)
 	return fd;
 }
 
-/* Returns whether a socket of this name listens. */
-static bool listens(const char *address)
+/*
+ * Finds the sockets of this name that listen.  There can be several: one that was
+ * unlinked is listed until the last process that holds it has ended.
+ */
+static struct listeners find_listeners(const char *address)
 {
+	struct listeners found = { 0 };
 	cleanup_free char *line = NULL;
 	size_t size = 0;
-	bool found = false;
 	FILE *table = fopen("/proc/net/unix", "re");
 
 	MUST_POINTER(table);
-	while (!found && getline(&line, &size, table) > 0) {
-		const char *name = strrchr(line, ' ');
+	while (getline(&line, &size, table) > 0) {
+		char *name = strrchr(line, ' ');
 
 		line[strcspn(line, "\n")] = '\0';
-		found = name && strcmp(name + 1, address) == 0 && strstr(line, LISTENING);
+		if (!name || strcmp(name + 1, address) != 0 || !strstr(line, LISTENING))
+			continue;
+		*name = '\0';
+		assert_in_range(found.count, 0, LISTENERS_MAX - 1);
+		assert_int_equal(parse_uint(strrchr(line, ' ') + 1, 0, UINT32_MAX,
+					    &found.inodes[found.count++]),
+				 0);
 	}
 	(void)fclose(table); /* read only */
 	return found;
+}
+
+/* Returns whether a socket of this name listens that was not there before. */
+static bool listens(const char *address, const struct listeners *before)
+{
+	struct listeners now = find_listeners(address);
+
+	for (size_t i = 0; i < now.count; i++) {
+		size_t j = 0;
+
+		while (j < before->count && before->inodes[j] != now.inodes[i])
+			j++;
+		if (j == before->count)
+			return true;
+	}
+	return false;
 }
 
 /* Takes one notification; returns whether there was one that holds the text. */
@@ -128,11 +161,11 @@ static void fail_with_log(struct gateway *gateway, const char *what)
 	FAIL("%s; dived said:\n%s", what, text);
 }
 
-static void await_ready(struct gateway *gateway)
+static void await_ready(struct gateway *gateway, const struct listeners *before)
 {
 	int64_t deadline = deadline_after(START_MS);
 
-	while (!notified(gateway->notify, "READY=1") && !listens(gateway->address)) {
+	while (!notified(gateway->notify, "READY=1") && !listens(gateway->address, before)) {
 		if (deadline_poll(gateway->run.pidfd, POLLIN, deadline_after(LOOK_MS)) == 0) {
 			run_wait(&gateway->run);
 			fail_with_log(gateway, "dived ended before it served");
@@ -183,6 +216,7 @@ void gateway_start_with(struct gateway *ret, const struct run_options *base,
 	struct run_options command = *base;
 	const char *argv[WORDS_MAX] = { sandbox_dived() };
 	const char *envp[WORDS_MAX] = { NULL };
+	struct listeners before;
 	char pidfile[128];
 	char notify[128];
 
@@ -207,6 +241,7 @@ void gateway_start_with(struct gateway *ret, const struct run_options *base,
 	command.argv = argv;
 	command.envp = envp;
 	command.deadline_ms = wishes.detach ? START_MS : FOREVER_MS;
+	before = find_listeners(ret->address);
 	run_start(&ret->run, &command);
 	ret->pid = ret->run.pid;
 	if (wishes.detach) {
@@ -214,7 +249,7 @@ void gateway_start_with(struct gateway *ret, const struct run_options *base,
 		return;
 	}
 	ret->pidfd = MUST_INT(fcntl(ret->run.pidfd, F_DUPFD_CLOEXEC, 3));
-	await_ready(ret);
+	await_ready(ret, &before);
 }
 
 void gateway_start(struct gateway *ret, const char *const *options)

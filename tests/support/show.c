@@ -8,12 +8,18 @@
 #include "show.h"
 
 #include "cleanup.h"
+#include "deadline.h"
 #include "must.h"
+#include "parse.h"
 #include "sandbox.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+
+#define AWAIT_MS 15000
+#define LOOK_MS	 5
 
 int show_group_setup(void **state)
 {
@@ -93,4 +99,28 @@ void show_expect_line(const char *report, const char *line, bool there)
 {
 	if (show_has(report, line) != there)
 		FAIL("\"%s\" is %s the report:\n%s", line, there ? "not in" : "in", report);
+}
+
+void show_await(struct run *command, const char *text)
+{
+	int64_t deadline = deadline_after(AWAIT_MS);
+
+	for (run_read(command); !strstr(command->out, text); run_read(command)) {
+		if (deadline_passed(deadline))
+			FAIL("no \"%s\" in:\n%s%s", text, command->out, command->err);
+		(void)poll(NULL, 0, LOOK_MS); /* a file in memory cannot be polled */
+	}
+}
+
+pid_t show_pid(struct run *command)
+{
+	char text[32];
+	pid_t pid;
+
+	show_await(command, "ready ");
+	/* The line is written at once, and what follows it is cut off. */
+	(void)snprintf(text, sizeof(text), "%s", strstr(command->out, "ready ") + 6);
+	text[strcspn(text, "\n")] = '\0';
+	assert_int_equal(parse_pid(text, &pid), 0);
+	return pid;
 }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "run.h"
+
 #include <stdbool.h>
 
 /* sandbox_group_setup() that also puts the program where every account reaches it. */
@@ -30,3 +32,9 @@ void show_expect(const char *report, const char *key, const char *value);
 
 /* Fails, showing the report, unless exactly the line is there (or is not). */
 void show_expect_line(const char *report, const char *line, bool there);
+
+/* As run_expect() (15 s), for what the program writes when dive may have ended. */
+void show_await(struct run *command, const char *text);
+
+/* The process id of `show signals`, which is waited for. */
+pid_t show_pid(struct run *command);

@@ -20,7 +20,7 @@
 /* A word of an argv, which is writable by its type. */
 #define WORD(text) ((char[]){ text })
 
-#define ID         "00112233445566778899aabbccddeeff"
+#define ID	   "00112233445566778899aabbccddeeff"
 
 static const struct record_namespaces namespaces = {
 	.inode = { 4026531841, 4026531840, 4026531836, 4026531837, 4026531839, 4026531838, 0, 1 },
@@ -129,14 +129,14 @@ static void test_spawn_text(void **state)
 	(void)state;
 	record_spawn(RECORD_AUDIT, &facts, &namespaces, &record);
 	assert_string_equal(record.text,
-	                    "op=dive:spawn acct=\"root\" dive_id=\"" ID
-	                    "\" gateway=\"/run/dive/root\""
-	                    " client=\"bob\" client_uid=1000 client_pid=4242"
-	                    " client_auid=4294967295 client_ses=7 elevated=yes auid_kept=yes"
-	                    " tty=\"/dev/pts/3\" fds=3 ns_mnt=4026531841 ns_net=4026531840"
-	                    " ns_pid=4026531836 ns_user=4026531837 ns_ipc=4026531839"
-	                    " ns_uts=4026531838 ns_cgroup=? ns_time=1 cwd=\"/home/bob\" root=\"/\""
-	                    " cmd=2F62696E2F7368202D6320276563686F20686927");
+			    "op=dive:spawn acct=\"root\" dive_id=\"" ID
+			    "\" gateway=\"/run/dive/root\""
+			    " client=\"bob\" client_uid=1000 client_pid=4242"
+			    " client_auid=4294967295 client_ses=7 elevated=yes auid_kept=yes"
+			    " tty=\"/dev/pts/3\" fds=3 ns_mnt=4026531841 ns_net=4026531840"
+			    " ns_pid=4026531836 ns_user=4026531837 ns_ipc=4026531839"
+			    " ns_uts=4026531838 ns_cgroup=? ns_time=1 cwd=\"/home/bob\" root=\"/\""
+			    " cmd=2F62696E2F7368202D6320276563686F20686927");
 	assert_field(&record, "cmd", "/bin/sh -c 'echo hi'");
 
 	record_spawn(RECORD_SYSLOG, &facts, &namespaces, &record);
@@ -257,7 +257,7 @@ static void test_words_can_be_told_apart(void **state)
 		char buffer[64];
 
 		assert_int_equal(record_join(cases[i].argv, buffer, sizeof(buffer)),
-		                 strlen(cases[i].expected));
+				 strlen(cases[i].expected));
 		assert_string_equal(buffer, cases[i].expected);
 	}
 	assert_int_equal(record_join(argv, small, sizeof(small)), 9);
@@ -307,14 +307,18 @@ static void test_worst_case_fits(void **state)
 {
 	static char bad[100001];
 	char *argv[] = { bad, bad, NULL };
-	struct peer peer = { UINT32_MAX, UINT32_MAX, INT32_MAX, NULL, 0,
-		             UINT32_MAX, UINT32_MAX, false,     -1 };
-	struct audit_facts facts = { bad, bad,  bad, bad,      &peer, bad,
-		                     bad, argv, bad, SIZE_MAX, false, false };
+	struct peer peer = { .uid = UINT32_MAX,
+			     .gid = UINT32_MAX,
+			     .pid = INT32_MAX,
+			     .login_uid = UINT32_MAX,
+			     .session_id = UINT32_MAX,
+			     .pidfd = -1 };
+	struct audit_facts facts = { bad, bad,	bad, bad,      &peer, bad,
+				     bad, argv, bad, SIZE_MAX, false, false };
 	struct record_namespaces most;
 	struct fault fault = { .layer = MESSAGE_LAYER_AUTHENTICATION,
-		               .step = bad,
-		               .error = INT32_MAX };
+			       .step = bad,
+			       .error = INT32_MAX };
 	struct audit_exit end = { false, INT32_MIN, INT64_MIN, &fault };
 	struct record record;
 	char value[RECORD_TEXT_MAX];
@@ -375,8 +379,8 @@ static void test_gateway_and_lost_text(void **state)
 	assert_string_equal(record.text, "op=dive:stop res=success gateway=@x");
 	record_lost(RECORD_AUDIT, &facts, "killed", &record);
 	assert_string_equal(record.text, "op=dive:lost acct=\"root\" dive_id=\"" ID "\""
-	                                 " gateway=\"/run/dive/root\" client=\"bob\""
-	                                 " reason=\"killed\"");
+					 " gateway=\"/run/dive/root\" client=\"bob\""
+					 " reason=\"killed\"");
 }
 
 static void test_demand(void **state)

@@ -111,7 +111,7 @@ int main(void)
 		cmocka_unit_test(test_passed),
 		cmocka_unit_test_setup_teardown(test_poll, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_poll_outlives_signals, leak_setup,
-		                                leak_teardown),
+						leak_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

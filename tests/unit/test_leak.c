@@ -96,7 +96,7 @@ int main(void)
 		cmocka_unit_test(test_sees_a_swap),
 		cmocka_unit_test(test_teardown_fails_on_leak),
 		cmocka_unit_test_prestate_setup_teardown(test_wraps_a_fixture, leak_setup,
-		                                         leak_teardown, &inner),
+							 leak_teardown, &inner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

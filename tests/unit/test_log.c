@@ -1,8 +1,8 @@
 /*
  * log: what reaches standard error and syslog, and that nothing in it can act.
  *
- * syslog(3) is replaced in this program, since there may be no /dev/log; that is
- * why <syslog.h>, which makes it a macro under fortification, is not included.
+ * The syslog daemon is played by a socket of the test: connect(2), with which log.c
+ * names the daemon's, is replaced in this program.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,59 +19,49 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 
-#define AUTHPRIV   80 /* LOG_AUTHPRIV */
-#define OPEN_PID   1  /* LOG_PID; LOG_NDELAY would be 8 */
 #define LINE_LIMIT 8192
 
-void openlog(const char *ident, int option, int facility);
-void closelog(void);
-void syslog(int priority, const char *format, ...);
-void __syslog_chk(int priority, int flag, const char *format, ...);
+/* Where the daemon is; length 0 while there is none. */
+static struct sockaddr_un daemon_address;
+static socklen_t daemon_len;
 
-static struct {
-	int priority, option, facility;
-	unsigned lines;
-	char text[64];
-} seen;
-
-void openlog(const char *ident, int option, int facility)
+int connect(int sock, const struct sockaddr *address, socklen_t len)
 {
-	(void)ident;
-	seen.option = option;
-	seen.facility = facility;
+	const struct sockaddr_un *asked = (const void *)address;
+
+	assert_int_equal(len, sizeof(*asked));
+	assert_string_equal(asked->sun_path, "/dev/log");
+	if (daemon_len == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	return (int)syscall(SYS_connect, sock, &daemon_address, daemon_len);
 }
 
-void closelog(void)
+/* Binds an abstract socket of a name that the kernel chooses. */
+static int daemon_open(void)
 {
+	const struct sockaddr_un any = { .sun_family = AF_UNIX };
+	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(sock >= 0);
+	assert_int_equal(bind(sock, (const void *)&any, sizeof(any.sun_family)), 0);
+	daemon_len = sizeof(daemon_address);
+	assert_int_equal(getsockname(sock, (void *)&daemon_address, &daemon_len), 0);
+	return sock;
 }
 
-__attribute__((format(printf, 2, 0))) static void record(int priority, const char *format,
-                                                         va_list args)
+/* The next line the daemon has got, or "". */
+static const char *daemon_read(int sock, char *buffer, size_t size)
 {
-	seen.priority = priority;
-	seen.lines++;
-	(void)vsnprintf(seen.text, sizeof(seen.text), format, args);
-}
+	ssize_t got = recv(sock, buffer, size - 1, 0);
 
-__attribute__((format(printf, 2, 3))) void syslog(int priority, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	record(priority, format, args);
-	va_end(args);
-}
-
-__attribute__((format(printf, 3, 4))) void __syslog_chk(int priority, int flag, const char *format,
-                                                        ...)
-{
-	va_list args;
-
-	(void)flag;
-	va_start(args, format);
-	record(priority, format, args);
-	va_end(args);
+	buffer[got > 0 ? got : 0] = '\0';
+	return buffer;
 }
 
 static void test_escape(void **state)
@@ -102,7 +92,7 @@ static void test_escape(void **state)
 		     "2J",
 		     "\\302\\2332J"), /* C1 CSI */
 		CASE("\xc2\x80", "\\302\\200"),
-		CASE("\x9b", "\\233"),          /* CSI as a byte */
+		CASE("\x9b", "\\233"),		/* CSI as a byte */
 		CASE("\xc0\xaf", "\\300\\257"), /* overlong */
 		CASE("\xc1\xbf", "\\301\\277"),
 		CASE("\xe0\x9f\xbf", "\\340\\237\\277"),
@@ -131,7 +121,7 @@ static void test_escape(void **state)
 
 		print_message("case: %s\n", cases[i].wanted);
 		assert_int_equal(log_escape(cases[i].text, cases[i].len, false, out, sizeof(out)),
-		                 cases[i].len);
+				 cases[i].len);
 		assert_string_equal(out, cases[i].wanted);
 	}
 }
@@ -172,8 +162,8 @@ static void test_escape_never_cuts_a_unit(void **state)
 
 		print_message("case: %s in %zu\n", cases[i].wanted, cases[i].size);
 		assert_int_equal(
-		        log_escape(cases[i].text, strlen(cases[i].text), false, out, cases[i].size),
-		        cases[i].consumed);
+			log_escape(cases[i].text, strlen(cases[i].text), false, out, cases[i].size),
+			cases[i].consumed);
 		assert_string_equal(out, cases[i].wanted);
 	}
 	assert_int_equal(log_escape("a", 1, false, &none, 0), 0);
@@ -200,35 +190,73 @@ static void test_line_to_stderr(void **state)
 	char out[256];
 
 	(void)state;
-	seen.lines = 0;
 	capture("before", out, sizeof(out));
 	assert_string_equal(out, "before\n");
 	log_open("dived", true, false);
 	capture("two\nlines", out, sizeof(out));
 	assert_string_equal(out, "dived: two\\nlines\n");
-	assert_int_equal(seen.lines, 0);
 }
 
 static void test_line_to_syslog(void **state)
 {
-	char out[256];
+	static const struct {
+		enum log_level level;
+		const char *start; /* facility authpriv (10), and the level */
+	} cases[] = {
+		{ LOG_LEVEL_ERROR, "<83>" },
+		{ LOG_LEVEL_WARNING, "<84>" },
+		{ LOG_LEVEL_NOTICE, "<85>" },
+		{ LOG_LEVEL_INFO, "<86>" },
+	};
+	cleanup_fd int sock = daemon_open();
+	char line[256], end[64], out[64];
 
 	(void)state;
-	seen.lines = 0;
+	(void)snprintf(end, sizeof(end), " dived[%d]: a\\033b", (int)getpid());
 	log_open("dived", false, true);
-	assert_int_equal(seen.facility, AUTHPRIV);
-	assert_int_equal(seen.option, OPEN_PID);
-	capture("%s \033", out, sizeof(out));
-	assert_string_equal(out, "");
-	assert_int_equal(seen.lines, 1);
-	assert_string_equal(seen.text, "%s \\033");
-	assert_int_equal(seen.priority, 5); /* LOG_NOTICE */
-	log_error("x");
-	assert_int_equal(seen.priority, 3); /* LOG_ERR */
-	log_warning("x");
-	assert_int_equal(seen.priority, 4);
-	log_info("x");
-	assert_int_equal(seen.priority, 6);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		log_line(cases[i].level, "%s", "a\033b");
+		(void)daemon_read(sock, line, sizeof(line));
+		assert_memory_equal(line, cases[i].start, strlen(cases[i].start));
+		assert_true(strlen(line) > strlen(end));
+		assert_string_equal(line + strlen(line) - strlen(end), end);
+		assert_string_equal(daemon_read(sock, line, sizeof(line)), "");
+	}
+	capture("x", out, sizeof(out));
+	assert_string_equal(out, ""); /* nothing on standard error */
+	log_open("dived", true, false);
+	daemon_len = 0;
+}
+
+/* A daemon that does not read loses lines; whoever logs goes on. */
+static void test_stalled_syslog(void **state)
+{
+	cleanup_fd int sock = daemon_open();
+	char line[256];
+	int kept = 0;
+
+	(void)state;
+	log_open("dived", false, true);
+	cleanup_fd int filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(syscall(SYS_connect, filler, &daemon_address, daemon_len), 0);
+	while (send(filler, "full", 4, 0) == 4)
+		kept++;
+	assert_true(kept > 0);
+	log_error("lost");
+	while (kept-- > 0)
+		assert_string_equal(daemon_read(sock, line, sizeof(line)), "full");
+	assert_string_equal(daemon_read(sock, line, sizeof(line)), "");
+	log_error("arrives");
+	assert_non_null(strstr(daemon_read(sock, line, sizeof(line)), ": arrives"));
+	log_open("dived", true, false);
+	daemon_len = 0;
+}
+
+static void test_no_syslog(void **state)
+{
+	(void)state;
+	log_open("dived", false, true);
+	log_error("nobody hears this");
 	log_open("dived", true, false);
 }
 
@@ -269,6 +297,8 @@ int main(void)
 		cmocka_unit_test(test_escape_never_cuts_a_unit),
 		cmocka_unit_test_setup_teardown(test_line_to_stderr, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_line_to_syslog, leak_setup, leak_teardown),
+		cmocka_unit_test_setup_teardown(test_stalled_syslog, leak_setup, leak_teardown),
+		cmocka_unit_test_setup_teardown(test_no_syslog, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_long_line_is_cut, leak_setup, leak_teardown),
 		cmocka_unit_test(test_keeps_errno),
 	};

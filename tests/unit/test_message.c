@@ -79,7 +79,7 @@ static int verdict(uint32_t from, uint32_t state, uint16_t type, size_t body_len
 	p = own;
 	assert_int_equal(packet_send(p->theirs, -1, type, body, body_len, fds, fd_count), 0);
 	r = message_recv(p->ours, -1, (struct message_expect){ (enum message_side)from, state },
-	                 &got);
+			 &got);
 	if (r == 0)
 		packet_done(&got);
 	(void)pair_teardown(&own); /* cannot fail */
@@ -94,7 +94,7 @@ static void test_type_side_and_state(void **unused)
 			for (uint32_t state = S; state <= X; state *= 2) {
 				bool known = type > 0 && type < MESSAGE_TYPE_END;
 				bool allowed = known && promised[type].from & from &&
-				               promised[type].states & state;
+					       promised[type].states & state;
 				size_t body = known ? promised[type].body : 0;
 				size_t fds = known ? promised[type].fds : 0;
 
@@ -137,19 +137,19 @@ static void test_sizes_and_counts(void **unused)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		print_message("case: %s\n", cases[i].what);
 		assert_int_equal(verdict(cases[i].from, cases[i].state, cases[i].type,
-		                         cases[i].body, cases[i].fds),
-		                 cases[i].r);
+					 cases[i].body, cases[i].fds),
+				 cases[i].r);
 	}
 }
 
 /* Decodes a body of 32-bit words and a text. */
 static int decode(uint16_t type, const uint32_t *words, size_t count, const char *text,
-                  size_t text_len, size_t fd_count)
+		  size_t text_len, size_t fd_count)
 {
 	uint8_t body[256] = { 0 };
 	const struct packet p = {
 		.head = { PACKET_MAGIC, PACKET_VERSION, type, (uint32_t)(count * 4 + text_len),
-		          (uint32_t)fd_count },
+			  (uint32_t)fd_count },
 		.body = body,
 	};
 	union {
@@ -246,22 +246,22 @@ static void test_fields(void **unused)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		print_message("case: %zu, %s\n", i, message_rules[cases[i].type].name);
 		assert_int_equal(
-		        decode(cases[i].type, cases[i].bad, cases[i].words, "", 0, cases[i].fds),
-		        -EBADMSG);
+			decode(cases[i].type, cases[i].bad, cases[i].words, "", 0, cases[i].fds),
+			-EBADMSG);
 		assert_int_equal(
-		        decode(cases[i].type, cases[i].good, cases[i].words, "", 0, cases[i].fds),
-		        0);
+			decode(cases[i].type, cases[i].good, cases[i].words, "", 0, cases[i].fds),
+			0);
 		/* A decoder does not rely on message_recv() having looked. */
 		assert_int_equal(decode(cases[i].type, cases[i].good, cases[i].words - 1, "", 0,
-		                        cases[i].fds),
-		                 -EBADMSG);
+					cases[i].fds),
+				 -EBADMSG);
 	}
 }
 
 static void test_texts(void **unused)
 {
 	static const uint16_t types[] = { MESSAGE_ANSWER, MESSAGE_PROMPT, MESSAGE_NOTE,
-		                          MESSAGE_REFUSED };
+					  MESSAGE_REFUSED };
 	const uint32_t first[] = { 0, 1, 1, 1 };
 
 	(void)unused;
@@ -275,15 +275,15 @@ static void test_texts(void **unused)
 		assert_int_equal(decode(types[i], words, count, "text", 5, 0), -EBADMSG);
 	}
 	assert_int_equal(
-	        decode(MESSAGE_ANSWER, &(uint32_t){ MESSAGE_ANSWER_CANCELLED }, 1, "x", 1, 0),
-	        -EBADMSG);
+		decode(MESSAGE_ANSWER, &(uint32_t){ MESSAGE_ANSWER_CANCELLED }, 1, "x", 1, 0),
+		-EBADMSG);
 }
 
 static void test_fd_index(void **unused)
 {
 	struct message_fd entries[2] = { { 5, 0 }, { 6, 1 } }, got;
 	struct packet p = { .head = { PACKET_MAGIC, 1, MESSAGE_FDS, sizeof(entries), 2 },
-		            .body = (uint8_t *)entries };
+			    .body = (uint8_t *)entries };
 
 	(void)unused;
 	assert_int_equal(message_get_fd(&p, 1, &got), 0);
@@ -295,12 +295,12 @@ static void test_fd_index(void **unused)
 }
 
 static int decode_request(const struct message_request *fixed, const char *strings, size_t len,
-                          size_t fd_count, struct message_request *ret, char ***ret_strings)
+			  size_t fd_count, struct message_request *ret, char ***ret_strings)
 {
 	static uint8_t body[sizeof(*fixed) + 2 * MESSAGE_STRING_MAX];
 	const struct packet p = {
 		.head = { PACKET_MAGIC, 1, MESSAGE_REQUEST, (uint32_t)(sizeof(*fixed) + len),
-		          (uint32_t)fd_count },
+			  (uint32_t)fd_count },
 		.body = body,
 	};
 
@@ -343,8 +343,8 @@ static void test_request_fields(void **unused)
 
 		print_message("case: %s\n", cases[i].what);
 		assert_int_equal(decode_request(&cases[i].fixed, cases[i].strings, cases[i].len,
-		                                cases[i].fds, &got, &strings),
-		                 cases[i].r);
+						cases[i].fds, &got, &strings),
+				 cases[i].r);
 		assert_true((cases[i].r == 0) == (strings != NULL));
 	}
 }
@@ -362,7 +362,7 @@ static void test_request_string_length(void **unused)
 	free(strings);
 	text[MESSAGE_STRING_MAX - 1] = 'x';
 	assert_int_equal(decode_request(&fixed, text, MESSAGE_STRING_MAX + 1, 0, &got, &strings),
-	                 -EBADMSG);
+			 -EBADMSG);
 }
 
 static void test_request_round_trip(void **unused)
@@ -379,7 +379,7 @@ static void test_request_round_trip(void **unused)
 	assert_int_equal(message_put_request(fixed, argv, envp, &body, &len), 0);
 	assert_int_equal(len, sizeof(fixed) + 3 + 1 + 4);
 	const struct packet p = { .head = { PACKET_MAGIC, 1, MESSAGE_REQUEST, (uint32_t)len, 0 },
-		                  .body = body };
+				  .body = body };
 	assert_int_equal(message_get_request(&p, &got, &strings), 0);
 	assert_int_equal(got.argc, 2);
 	assert_int_equal(got.envc, 1);
@@ -412,13 +412,13 @@ static void test_request_too_big(void **unused)
 	assert_int_equal(message_put_request(fixed, words, NULL, &body, &len), 0);
 	free_pointer(&body);
 	assert_int_equal(message_put_request(fixed, words, (char *[]){ empty, NULL }, &body, &len),
-	                 -E2BIG);
+			 -E2BIG);
 	for (size_t i = 0; i < MESSAGE_WORDS_MAX; i++)
 		words[i] = empty;
 	assert_int_equal(message_put_request(fixed, words, NULL, &body, &len), 0);
 	free_pointer(&body);
 	assert_int_equal(message_put_request(fixed, words, (char *[]){ empty, NULL }, &body, &len),
-	                 -E2BIG);
+			 -E2BIG);
 	words[MESSAGE_WORDS_MAX] = empty;
 	assert_int_equal(message_put_request(fixed, NULL, words, &body, &len), -E2BIG);
 	assert_null(body);
@@ -438,8 +438,8 @@ static void test_send_cuts_text(void **state)
 	memset(text, 'x', sizeof(text));
 	memcpy(text + MESSAGE_TEXT_MAX - 1, "\xc3\xa9", 2); /* across the cut */
 	assert_int_equal(message_send(p->theirs, -1, MESSAGE_NOTE, &note, sizeof(note), text,
-	                              sizeof(text), NULL, 0),
-	                 0);
+				      sizeof(text), NULL, 0),
+			 0);
 	assert_int_equal(message_recv(p->ours, -1, from_server, &packet), 0);
 	assert_int_equal(message_get_note(&packet, &got, &got_text, &len), 0);
 	assert_int_equal(len, MESSAGE_TEXT_MAX - 1);
@@ -456,12 +456,12 @@ static void test_send_refuses_what_the_table_does(void **state)
 
 	/* An answer is never cut: it would be another password. */
 	assert_int_equal(message_send(p->theirs, -1, MESSAGE_ANSWER, &answer, sizeof(answer), text,
-	                              sizeof(text), NULL, 0),
-	                 -EMSGSIZE);
+				      sizeof(text), NULL, 0),
+			 -EMSGSIZE);
 	assert_int_equal(message_send(p->theirs, -1, MESSAGE_ANSWER, NULL, 0, NULL, 0, NULL, 0),
-	                 -EMSGSIZE);
+			 -EMSGSIZE);
 	assert_int_equal(message_send(p->theirs, -1, MESSAGE_END, NULL, 0, NULL, 0, &fd, 1),
-	                 -EMSGSIZE);
+			 -EMSGSIZE);
 	assert_int_equal(message_send(p->theirs, -1, MESSAGE_END, NULL, 0, NULL, 0, NULL, 0), 0);
 }
 
@@ -481,7 +481,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, leak_setup, leak_teardown, &pair)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_type_side_and_state, leak_setup,
-		                                leak_teardown),
+						leak_teardown),
 		cmocka_unit_test_setup_teardown(test_sizes_and_counts, leak_setup, leak_teardown),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_texts),

@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
 	{ "Serving", "C", "chmod", "MODE", OPTION_MODE, 1, AT(mode), .help = "mode of the socket" },
 	{ "Who", "u", "user", "USER", OPTION_TEXT, 1, AT(user), .once = true,
 	  .help = "target account: a name, or a number that has a passwd entry, and this "
-	          "sentence goes on for more than one line" },
+		  "sentence goes on for more than one line" },
 	{ "Who", NULL, "auth-tries", "N", OPTION_UINT, 1, AT(tries), .min = 1, .max = 100,
 	  .help = "attempts" },
 	{ "Who", NULL, "allow", "USER,...", OPTION_NAMES, 1, AT(allow), .help = "only these" },
@@ -67,7 +67,7 @@ static void run_options(struct run *run, const struct option_table *table, const
 {
 	*run = (struct run){ .config = { .mode = 0600, .audit = 77 } };
 	run->r = options_parse(table, (char *const *)(uintptr_t)words, &run->config, &run->operands,
-	                       run->error, sizeof(run->error));
+			       run->error, sizeof(run->error));
 }
 
 static void run_done(struct run *run)
@@ -216,10 +216,10 @@ static void test_long_value_is_cut(void **state)
 	assert_non_null(strstr(run.error, "vvv...\" is not a number from 1 to 100"));
 	run_done(&run);
 	assert_int_equal(
-	        options_parse(&server,
-	                      (char *const *)(uintptr_t)(const char *[]){ "p", "--frob", NULL },
-	                      &config, &operands, small, sizeof(small)),
-	        -EINVAL);
+		options_parse(&server,
+			      (char *const *)(uintptr_t)(const char *[]){ "p", "--frob", NULL },
+			      &config, &operands, small, sizeof(small)),
+		-EINVAL);
 	assert_string_equal(small, "unknown");
 }
 
@@ -244,28 +244,28 @@ static void test_list(void **state)
 static void test_help(void **state)
 {
 	static const char wanted[] =
-	        "usage: dived ADDRESS [options]\n"
-	        "       dived -i [options]\n"
-	        "\n"
-	        "About it.\n"
-	        "\n"
-	        "Serving:\n"
-	        "  -d, --detach            detach after the socket listens\n"
-	        "  -C, --chmod MODE        mode of the socket\n"
-	        "\n"
-	        "Who:\n"
-	        "  -u, --user USER         target account: a name, or a number that has a passwd\n"
-	        "                          entry, and this sentence goes on for more than one\n"
-	        "                          line\n"
-	        "      --auth-tries N      attempts\n"
-	        "      --allow USER,...    only these\n"
-	        "  -B LIST                 keep these\n"
-	        "\n"
-	        "Rest:\n"
-	        "  -t, --write-content FILE TEXT\n"
-	        "                          write\n"
-	        "  -tt                     map\n"
-	        "      --audit WHEN        audit\n";
+		"usage: dived ADDRESS [options]\n"
+		"       dived -i [options]\n"
+		"\n"
+		"About it.\n"
+		"\n"
+		"Serving:\n"
+		"  -d, --detach            detach after the socket listens\n"
+		"  -C, --chmod MODE        mode of the socket\n"
+		"\n"
+		"Who:\n"
+		"  -u, --user USER         target account: a name, or a number that has a passwd\n"
+		"                          entry, and this sentence goes on for more than one\n"
+		"                          line\n"
+		"      --auth-tries N      attempts\n"
+		"      --allow USER,...    only these\n"
+		"  -B LIST                 keep these\n"
+		"\n"
+		"Rest:\n"
+		"  -t, --write-content FILE TEXT\n"
+		"                          write\n"
+		"  -tt                     map\n"
+		"      --audit WHEN        audit\n";
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
@@ -302,8 +302,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_type), cmocka_unit_test(test_end_of_options),
-		cmocka_unit_test(test_errors),     cmocka_unit_test(test_long_value_is_cut),
-		cmocka_unit_test(test_list),       cmocka_unit_test(test_help),
+		cmocka_unit_test(test_errors),	   cmocka_unit_test(test_long_value_is_cut),
+		cmocka_unit_test(test_list),	   cmocka_unit_test(test_help),
 		cmocka_unit_test(test_dump),
 	};
 

@@ -25,7 +25,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#define V           PACKET_VERSION
+#define V	    PACKET_VERSION
 #define PASS_PIDFD  76 /* SO_PASSPIDFD, newer than the C library's headers */
 #define RAW_FDS_MAX 253
 
@@ -108,8 +108,8 @@ static void test_round_trip(void **state)
 
 		print_message("case: %zu bytes, %zu fds\n", cases[i].body_len, cases[i].fd_count);
 		assert_int_equal(packet_send(p->theirs, DEADLINE_NONE, 9, body, cases[i].body_len,
-		                             fds, cases[i].fd_count),
-		                 0);
+					     fds, cases[i].fd_count),
+				 0);
 		assert_int_equal(packet_recv(p->ours, DEADLINE_NONE, NULL, NULL, &got), 0);
 		assert_int_equal(got.head.type, 9);
 		assert_int_equal(got.head.body_len, cases[i].body_len);
@@ -172,7 +172,7 @@ static void test_other_version(void **state)
 
 	send_raw(p->theirs, &head, sizeof(head), p->null, 2);
 	assert_int_equal(packet_recv(p->ours, DEADLINE_NONE, NULL, NULL, &got),
-	                 PACKET_OTHER_VERSION);
+			 PACKET_OTHER_VERSION);
 	assert_int_equal(got.head.version, V + 1);
 	assert_int_equal(got.head.type, 1);
 	packet_done(&got); /* harmless, though not needed */
@@ -201,7 +201,7 @@ static void test_end_of_stream(void **state)
 	static const struct {
 		size_t sent; /* of head and body */
 		int r;
-	} cases[] = { { 0, -EPIPE },       { 1, -ECONNRESET },  { 15, -ECONNRESET },
+	} cases[] = { { 0, -EPIPE },	   { 1, -ECONNRESET },	{ 15, -ECONNRESET },
 		      { 16, -ECONNRESET }, { 17, -ECONNRESET }, { 25, -ECONNRESET } };
 	uint8_t bytes[26] = { 0 };
 
@@ -234,7 +234,7 @@ static void test_slow_sender_meets_deadline(void **state)
 		if (sent[i] > 0)
 			send_raw(p->theirs, bytes, sent[i], p->null, 1);
 		assert_int_equal(packet_recv(p->ours, deadline_after(1), NULL, NULL, &got),
-		                 -ETIMEDOUT);
+				 -ETIMEDOUT);
 		pair_renew(p);
 	}
 }
@@ -278,7 +278,7 @@ static void test_late_descriptors(void **state)
 		memcpy(bytes, cases[i].announced ? &with : &without, sizeof(with));
 		send_raw(p->theirs, bytes, cases[i].split, p->null, cases[i].announced ? 1 : 0);
 		send_raw(p->theirs, bytes + cases[i].split, sizeof(bytes) - cases[i].split, p->null,
-		         2);
+			 2);
 		assert_int_equal(packet_recv(p->ours, DEADLINE_NONE, NULL, NULL, &got), -EBADMSG);
 		pair_renew(p);
 	}
@@ -329,7 +329,7 @@ static void test_packets_do_not_run_together(void **state)
 
 	for (uint16_t i = 1; i <= 5; i++)
 		assert_int_equal(
-		        packet_send(p->theirs, DEADLINE_NONE, i, "xy", i % 3, &p->null, i % 2), 0);
+			packet_send(p->theirs, DEADLINE_NONE, i, "xy", i % 3, &p->null, i % 2), 0);
 	for (uint16_t i = 1; i <= 5; i++) {
 		assert_int_equal(packet_recv(p->ours, DEADLINE_NONE, NULL, NULL, &got), 0);
 		assert_int_equal(got.head.type, i);
@@ -354,9 +354,9 @@ static void test_largest_body_in_pieces(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0)
 		_exit(packet_send(p->theirs, DEADLINE_NONE, 2, body, PACKET_BODY_MAX, &p->null,
-		                  1) == 0
-		              ? 0
-		              : 1);
+				  1) == 0
+			      ? 0
+			      : 1);
 	close_fd(&p->theirs);
 	assert_int_equal(packet_recv(p->ours, DEADLINE_NONE, NULL, NULL, &got), 0);
 	assert_int_equal(got.head.body_len, PACKET_BODY_MAX);
@@ -376,14 +376,14 @@ static void test_send_errors(void **state)
 
 	assert_non_null(body);
 	assert_int_equal(packet_send(p->theirs, -1, 1, body, PACKET_BODY_MAX + 1, NULL, 0),
-	                 -EMSGSIZE);
+			 -EMSGSIZE);
 	assert_int_equal(packet_send(p->theirs, -1, 1, NULL, 0, fds, PACKET_FDS_MAX + 1),
-	                 -EMSGSIZE);
+			 -EMSGSIZE);
 	assert_int_equal(packet_send(p->theirs, -1, 1, NULL, 0, &bad, 1), -EBADF);
 	/* Nobody reads: the buffer fills, and there is no time left. */
 	assert_int_equal(
-	        packet_send(p->theirs, deadline_after(1), 1, body, PACKET_BODY_MAX, NULL, 0),
-	        -ETIMEDOUT);
+		packet_send(p->theirs, deadline_after(1), 1, body, PACKET_BODY_MAX, NULL, 0),
+		-ETIMEDOUT);
 	close_fd(&p->ours); /* and no SIGPIPE ends this test */
 	assert_int_equal(packet_send(p->theirs, -1, 1, NULL, 0, NULL, 0), -EPIPE);
 }

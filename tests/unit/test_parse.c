@@ -56,7 +56,7 @@ static void test_uint(void **state)
 
 		print_message("case: \"%s\"\n", cases[i].text);
 		assert_int_equal(parse_uint(cases[i].text, cases[i].min, cases[i].max, &value),
-		                 cases[i].r);
+				 cases[i].r);
 		assert_true(value == (cases[i].r < 0 ? 12345 : cases[i].value));
 	}
 }
@@ -106,10 +106,10 @@ static void test_mode(void **state)
 		int r;
 		mode_t value;
 	} cases[] = {
-		{ "0", 0, 0 },           { "600", 0, 0600 },     { "0777", 0, 0777 },
-		{ "777", 0, 0777 },      { "1000", -ERANGE, 0 }, { "4755", -ERANGE, 0 },
-		{ "00600", -EINVAL, 0 }, { "9z", -EINVAL, 0 },   { "8", -EINVAL, 0 },
-		{ "", -EINVAL, 0 },      { "u+r", -EINVAL, 0 },  { "-1", -EINVAL, 0 },
+		{ "0", 0, 0 },		 { "600", 0, 0600 },	 { "0777", 0, 0777 },
+		{ "777", 0, 0777 },	 { "1000", -ERANGE, 0 }, { "4755", -ERANGE, 0 },
+		{ "00600", -EINVAL, 0 }, { "9z", -EINVAL, 0 },	 { "8", -EINVAL, 0 },
+		{ "", -EINVAL, 0 },	 { "u+r", -EINVAL, 0 },	 { "-1", -EINVAL, 0 },
 	};
 
 	(void)state;
@@ -160,15 +160,15 @@ static void test_fd(void **state)
 static void test_proc_field(void **state)
 {
 	static const char status[] = "Name:\tCapEff:\n"
-	                             "PPid:\t7\n"
-	                             "Pid:\t42\n"
-	                             "NSpid:\t42\t1\n"
-	                             "CapEff:\t000001ffffffffff\n"
-	                             "Empty:\t\n"
-	                             "None:\n"
-	                             "Gone:\t-1\n"
-	                             "Huge:\t1ffffffffffffffff\n"
-	                             "Last: 5";
+				     "PPid:\t7\n"
+				     "Pid:\t42\n"
+				     "NSpid:\t42\t1\n"
+				     "CapEff:\t000001ffffffffff\n"
+				     "Empty:\t\n"
+				     "None:\n"
+				     "Gone:\t-1\n"
+				     "Huge:\t1ffffffffffffffff\n"
+				     "Last: 5";
 	static const struct {
 		const char *key;
 		int base;
@@ -196,7 +196,7 @@ static void test_proc_field(void **state)
 
 		print_message("case: %s in base %d\n", cases[i].key, cases[i].base);
 		assert_int_equal(parse_proc_field(status, cases[i].key, cases[i].base, &value),
-		                 cases[i].r);
+				 cases[i].r);
 		assert_true(value == (cases[i].r < 0 ? 99 : cases[i].value));
 	}
 	assert_int_equal(parse_proc_field("", "Pid", 10, &(uint64_t){ 0 }), -ENOENT);
@@ -205,9 +205,9 @@ static void test_proc_field(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_uint),       cmocka_unit_test(test_id),
+		cmocka_unit_test(test_uint),	   cmocka_unit_test(test_id),
 		cmocka_unit_test(test_is_number),  cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_pid),        cmocka_unit_test(test_fd),
+		cmocka_unit_test(test_pid),	   cmocka_unit_test(test_fd),
 		cmocka_unit_test(test_proc_field),
 	};
 

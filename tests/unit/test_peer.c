@@ -92,7 +92,7 @@ static void test_many_groups(void **state)
 		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || peer_read(pair[0], &peer) < 0)
 			_exit(1);
 		_exit(peer.group_count == ARRAY_LEN(groups) && peer_in_group(&peer, 104999) ? 0
-		                                                                            : 2);
+											    : 2);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -109,9 +109,9 @@ static int pair_of_the_dead(bool reap, pid_t *ret)
 	char byte;
 	struct iovec bytes = { .iov_base = &byte, .iov_len = 1 };
 	struct msghdr message = { .msg_iov = &bytes,
-		                  .msg_iovlen = 1,
-		                  .msg_control = control,
-		                  .msg_controllen = sizeof(control) };
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
 	siginfo_t info;
 	int pair[2], sock;
 	pid_t child;
@@ -155,6 +155,8 @@ static void test_peer_that_has_gone(void **state)
 		assert_int_equal(peer.login_uid, PEER_UNSET);
 		assert_int_equal(peer.session_id, PEER_UNSET);
 		assert_false(peer.root);
+		assert_true(peer.gone);
+		assert_false(peer.known);
 		peer_done(&peer);
 		if (!reap)
 			assert_int_equal(waitpid(child, NULL, 0), child);
@@ -195,13 +197,18 @@ static void test_terminal(void **state)
 	assert_int_equal(peer_tty(master, name), -ENOTTY); /* a master is not a terminal */
 	assert_int_equal(peer_tty(slave, name), 0);
 	assert_string_equal(name, expected);
+	/* Anybody can have these of anybody's terminal. */
+	cleanup_fd int path = open(expected, O_PATH | O_CLOEXEC);
+	cleanup_fd int write_only = open(expected, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	assert_int_equal(peer_tty(path, name), -ENOTTY);
+	assert_int_equal(peer_tty(write_only, name), -ENOTTY);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
-		TEST(test_self),          TEST(test_many_groups), TEST(test_peer_that_has_gone),
+		TEST(test_self),	  TEST(test_many_groups), TEST(test_peer_that_has_gone),
 		TEST(test_not_connected), TEST(test_terminal),
 	};
 

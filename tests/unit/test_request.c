@@ -136,7 +136,7 @@ static const struct {
 	{ "descriptors behind", "HRFE", 0, NULL },
 	{ "two batches", "HGFRE", 0, NULL },
 	{ "all descriptors of its own", "HTE", 0, NULL },
-	{ "nothing", "", -EPIPE, "gone" },
+	{ "nothing", "", -ENOTCONN, "gone" },
 	{ "only HELLO", "H", -EPIPE, "gone" },
 	{ "no END", "HFR", -EPIPE, "gone" },
 	{ "half a header", "/", -ECONNRESET, "gone" },

@@ -115,7 +115,7 @@ int main(void)
 		cmocka_unit_test(test_appends_until_full),
 		cmocka_unit_test(test_clear_wipes_all),
 		cmocka_unit_test_setup_teardown(test_done_leaves_nothing, leak_setup,
-		                                leak_teardown),
+						leak_teardown),
 		cmocka_unit_test(test_stays_out_of_dumps),
 		cmocka_unit_test(test_wipe),
 	};

@@ -82,20 +82,20 @@ static void test_reads_as_libpam(void **state)
 
 	(void)state;
 	put("svc", "#%PAM-1.0\n"
-	           "\n"
-	           "auth required pam_env.so\n"
-	           "auth\t[success=1 default=ignore]\tpam_unix.so nullok\n"
-	           " AUTH Required /lib/security/$ISA/pam_a.so [a=b c\\] d] x\n"
-	           "account required \\\n"
-	           "   # a comment between does not end it\n"
-	           "\n"
-	           "        pam_late.so \\\n"
-	           "        debug\n"
-	           "   # a comment\n"
-	           "-session optional pam_systemd.so\n"
-	           "session required pam_hash.so # no more \\\n"
-	           "\n"
-	           "password sufficient pam_last.so");
+		   "\n"
+		   "auth required pam_env.so\n"
+		   "auth\t[success=1 default=ignore]\tpam_unix.so nullok\n"
+		   " AUTH Required /lib/security/$ISA/pam_a.so [a=b c\\] d] x\n"
+		   "account required \\\n"
+		   "   # a comment between does not end it\n"
+		   "\n"
+		   "        pam_late.so \\\n"
+		   "        debug\n"
+		   "   # a comment\n"
+		   "-session optional pam_systemd.so\n"
+		   "session required pam_hash.so # no more \\\n"
+		   "\n"
+		   "password sufficient pam_last.so");
 	assert_int_equal(stack_read("svc", directory, &stack, error, sizeof(error)), 0);
 	assert_int_equal(stack.count, ARRAY_LEN(expected));
 	for (size_t i = 0; i < stack.count; i++) {
@@ -120,13 +120,13 @@ static void test_includes(void **state)
 
 	(void)state;
 	put("svc", "auth include %D/common\n"
-	           "account substack %D/common\n"
-	           "@include %D/sub\n"
-	           "session required pam_s.so\n");
+		   "account substack %D/common\n"
+		   "@include %D/sub\n"
+		   "session required pam_s.so\n");
 	put("common", "auth required pam_1.so\n"
-	              "session required pam_never.so\n"
-	              "account required pam_2.so\n"
-	              "@include %D/a\n");
+		      "session required pam_never.so\n"
+		      "account required pam_2.so\n"
+		      "@include %D/a\n");
 	put("a", "auth required pam_3.so\naccount required pam_4.so\n");
 	put("sub", "password required pam_5.so\n");
 	assert_int_equal(stack_read("SVC", directory, &stack, error, sizeof(error)), 0);
@@ -177,7 +177,7 @@ static void test_refuses_malformed(void **state)
 
 		put("svc", cases[i].text);
 		assert_int_equal(stack_read("svc", directory, &stack, error, sizeof(error)),
-		                 -EINVAL);
+				 -EINVAL);
 		print_message("%s\n", error);
 		assert_non_null(strstr(error, cases[i].error));
 	}
@@ -196,7 +196,7 @@ static void test_bounds(void **state)
 
 		(void)snprintf(names[i], sizeof(names[i]), "n%u", i);
 		(void)snprintf(text, sizeof(text), "@include %%D/n%u\n@include %%D/n%u\n", i + 1,
-		               i + 1);
+			       i + 1);
 		put(names[i], i + 1 < 12 ? text : "");
 	}
 	assert_int_equal(stack_read("n0", directory, &stack, error, sizeof(error)), -EINVAL);
@@ -225,7 +225,7 @@ static void test_service_names(void **state)
 		struct stack stack;
 
 		assert_int_equal(stack_read(names[i], directory, &stack, error, sizeof(error)),
-		                 -EINVAL);
+				 -EINVAL);
 		assert_non_null(strstr(error, names[i]));
 	}
 }
@@ -238,8 +238,8 @@ static void test_check_loaded(void **state)
 	(void)state;
 	/* libc stands for a module: an object that every test has loaded */
 	put("svc", "auth required libc.so.6\n"
-	           "-auth required pam_not_there.so\n"
-	           "auth required /lib/$ISA/libc.so.6\n");
+		   "-auth required pam_not_there.so\n"
+		   "auth required /lib/$ISA/libc.so.6\n");
 	assert_int_equal(stack_read("svc", directory, &stack, error, sizeof(error)), 0);
 	assert_int_equal(stack_check_loaded(&stack, error, sizeof(error)), 0);
 	stack_done(&stack);
@@ -277,7 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_reads_as_libpam), TEST(test_includes),      TEST(test_refuses_malformed),
-		TEST(test_bounds),          TEST(test_service_names), TEST(test_check_loaded),
+		TEST(test_bounds),	    TEST(test_service_names), TEST(test_check_loaded),
 		TEST(test_system_service),
 	};
 

@@ -1,0 +1,277 @@
+/*
+ * --audit auto, require and off, where the kernel audits, where it does not, where
+ * it does not say, and where the client's login uid cannot be carried over.
+ *
+ * "Recorded before it runs" is shown from behind: where the record cannot be had,
+ * nothing runs.  The witness of a program that ran is a file.
+ *
+ * Two states are made by this program itself, which a gateway is started through
+ * (see main): a pid namespace, outside the first of which the kernel refuses the
+ * question whether it audits; and a filter that refuses dived every plain
+ * open(O_WRONLY), by which it would write /proc/self/loginuid.  The kernel itself
+ * refuses that write under loginuid_immutable, a switch of the whole machine, which
+ * no test should touch.
+ */
+#include "cleanup.h"
+#include "must.h"
+#include "sandbox.h"
+#include "trail.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PID_NAMESPACE "pid-namespace"
+#define NO_LOGIN_UID  "no-login-uid"
+#define WITNESS	      "/run/witness"
+
+/* Asks the gateway, as alice, for a program that leaves the witness; returns whether it ran. */
+static bool spawns(int status)
+{
+	run_dive(&trail.client, &(struct run_options){ .account = "alice", .login_uid = "2001" },
+		 &trail.gateway, RUN_WORDS("sh", "-c", "echo >> " WITNESS));
+	run_assert_status(&trail.client, status);
+	return unlink(WITNESS) == 0;
+}
+
+static int setup(void **state)
+{
+	sandbox_group_setup(state);
+	/* A directory for the witness that alice can write to. */
+	MUST(chmod("/run", 01777));
+	return 0;
+}
+
+static void test_require_refuses_to_start(void **state)
+{
+	(void)state;
+	audit_stream_set_enabled(&trail.stream, false);
+	gateway_expect_refusal(RUN_WORDS("/run/dive-test/never.sock", "--audit", "require"),
+			       "--audit require: kernel auditing is disabled");
+	gateway_expect_refusal(
+		RUN_WORDS("--check", "/run/dive-test/never.sock", "--audit", "require"),
+		"--audit require: kernel auditing is disabled");
+	assert_int_equal(access("/run/dive-test/never.sock", F_OK), -1);
+	audit_stream_set_enabled(&trail.stream, true);
+}
+
+static void test_require_refuses_the_unknown(void **state)
+{
+	struct run dived;
+
+	(void)state;
+	run(&dived, &(struct run_options){
+			    .argv = RUN_WORDS("/proc/self/exe", PID_NAMESPACE, sandbox_dived(),
+					      "/run/dive-test/never.sock", "--audit", "require") });
+	run_assert_status(&dived, 4);
+	assert_non_null(strstr(dived.err, "--audit require: kernel auditing is unknown"));
+	assert_int_equal(access("/run/dive-test/never.sock", F_OK), -1);
+	run_done(&dived);
+}
+
+/* Asked of the kernel at each spawn, not at start-up alone. */
+static void test_require_refuses_a_spawn(void **state)
+{
+	(void)state;
+	trail_serve(RUN_WORDS("--audit", "require"));
+	assert_true(spawns(0));
+	run_done(&trail.client);
+	(void)trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	audit_stream_set_enabled(&trail.stream, false);
+	assert_false(spawns(77));
+	assert_non_null(strstr(trail.client.err, "audit"));
+	assert_non_null(strstr(trail.client.err, "auditing is required, and is disabled"));
+	run_done(&trail.client);
+	audit_stream_set_enabled(&trail.stream, true);
+	assert_true(spawns(0));
+	(void)trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	gateway_stop(&trail.gateway);
+}
+
+static void test_auto_without_auditing(void **state)
+{
+	(void)state;
+	audit_stream_set_enabled(&trail.stream, false);
+	trail_serve(RUN_WORDS("--audit", "auto"));
+	gateway_expect_log(&trail.gateway,
+			   "kernel auditing is disabled: records go to syslog alone");
+	assert_true(spawns(0));
+	run_done(&trail.client);
+	gateway_expect_log(&trail.gateway, "op=dive:spawn");
+	gateway_expect_log(&trail.gateway, "op=dive:exit");
+	/* And with it, from the next spawn on. */
+	audit_stream_set_enabled(&trail.stream, true);
+	assert_true(spawns(0));
+	(void)trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+	gateway_stop(&trail.gateway);
+}
+
+static void test_auto_with_the_unknown(void **state)
+{
+	const char *text;
+
+	(void)state;
+	trail_serve_through(PID_NAMESPACE, RUN_WORDS("--audit", "auto"));
+	gateway_expect_log(&trail.gateway,
+			   "kernel auditing is unknown: records go to syslog as well");
+	assert_true(spawns(0));
+	gateway_expect_log(&trail.gateway, "op=dive:spawn");
+	text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	trail_assert(text, "auid", "2001");
+	(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+	gateway_stop(&trail.gateway);
+}
+
+static void test_login_uid_not_carried_over(void **state)
+{
+	static const char *const modes[] = { "auto", "require" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		const char *text;
+
+		print_message("case: %s\n", modes[i]);
+		trail_serve_through(NO_LOGIN_UID, RUN_WORDS("--audit", modes[i]));
+		assert_false(spawns(77));
+		assert_non_null(strstr(trail.client.err, "login uid cannot be carried over"));
+		run_done(&trail.client);
+		text = trail_expect(AUDIT_USER_CMD, "op=dive:refuse");
+		trail_assert(text, "auid", "2003"); /* which is why */
+		trail_assert(text, "client_auid", "2001");
+		trail_assert(text, "auid_kept", "no");
+		trail_assert(text, "layer", "audit");
+		trail_assert(text, "step", "loginuid");
+		trail_expect_none(AUDIT_USER_CMD, "op=dive:spawn");
+		gateway_stop(&trail.gateway);
+	}
+}
+
+/* Without auditing it is a field of the syslog line. */
+static void test_login_uid_not_carried_over_unaudited(void **state)
+{
+	(void)state;
+	audit_stream_set_enabled(&trail.stream, false);
+	trail_serve_through(NO_LOGIN_UID, RUN_WORDS("--audit", "auto"));
+	assert_true(spawns(0));
+	gateway_expect_log(&trail.gateway, "client_auid=2001 ");
+	gateway_expect_log(&trail.gateway, "auid_kept=no");
+	audit_stream_set_enabled(&trail.stream, true);
+	gateway_stop(&trail.gateway);
+}
+
+static void test_off(void **state)
+{
+	static const int types[] = { AUDIT_USER_CMD, AUDIT_USER_END, AUDIT_USER };
+	char address[sizeof(trail.field)];
+
+	(void)state;
+	trail_serve(RUN_WORDS("--audit", "off", "--allow", "alice"));
+	assert_true(spawns(0));
+	run_done(&trail.client);
+	run_dive(&trail.client, &(struct run_options){ .account = "bob" }, &trail.gateway,
+		 RUN_WORDS("true"));
+	run_assert_status(&trail.client, 77);
+	gateway_expect_log(&trail.gateway, "op=dive:spawn");
+	gateway_expect_log(&trail.gateway, "op=dive:exit");
+	gateway_expect_log(&trail.gateway, "op=dive:refuse");
+	assert_null(strstr(gateway_log(&trail.gateway), "kernel auditing"));
+	(void)snprintf(address, sizeof(address), "%s", trail.field); /* the same size */
+	gateway_stop(&trail.gateway);
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		audit_stream_expect_none(&trail.stream, types[i], address, NULL);
+}
+
+/* Who the human is does not depend on whether it is recorded. */
+static void test_off_keeps_the_login_uid(void **state)
+{
+	(void)state;
+	trail_serve(RUN_WORDS("--audit", "off"));
+	run_dive(&trail.client, &(struct run_options){ .account = "alice", .login_uid = "2001" },
+		 &trail.gateway, RUN_WORDS("cat", "/proc/self/loginuid"));
+	run_assert_status(&trail.client, 0);
+	assert_string_equal(trail.client.out, "2001");
+	gateway_stop(&trail.gateway);
+}
+
+/* Passes SIGTERM on to a child that is pid 1 of a new namespace, and its status back. */
+static void enter_pid_namespace(void)
+{
+	sigset_t set;
+	pid_t pid;
+	int number;
+	int status;
+
+	(void)sigemptyset(&set); /* these cannot fail */
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	if (unshare(CLONE_NEWPID) < 0 || (pid = fork()) < 0)
+		_exit(98);
+	if (pid == 0) {
+		(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* after a test that failed */
+		return;
+	}
+	while (sigwait(&set, &number) == 0 && number == SIGTERM)
+		(void)kill(pid, SIGTERM); /* our child, not reaped */
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+		_exit(97);
+	_exit(WEXITSTATUS(status));
+}
+
+static void refuse_login_uid(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, O_WRONLY | O_CLOEXEC, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { ARRAY_LEN(filter), filter };
+
+	/* As root no_new_privs is not needed, and would change what the test is about. */
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(96);
+}
+
+/* `word program arguments...`: arranges what the word says and becomes the program. */
+static int start_through(char **argv)
+{
+	if (strcmp(argv[1], PID_NAMESPACE) == 0)
+		enter_pid_namespace();
+	else if (strcmp(argv[1], NO_LOGIN_UID) == 0)
+		refuse_login_uid();
+	(void)execv(argv[2], argv + 2); /* returns on failure only */
+	return 95;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_require_refuses_to_start),
+		TEST(test_require_refuses_the_unknown),
+		TEST(test_require_refuses_a_spawn),
+		TEST(test_auto_without_auditing),
+		TEST(test_auto_with_the_unknown),
+		TEST(test_login_uid_not_carried_over),
+		TEST(test_login_uid_not_carried_over_unaudited),
+		TEST(test_off),
+		TEST(test_off_keeps_the_login_uid),
+	};
+
+	if (argc > 2)
+		return start_through(argv);
+	return cmocka_run_group_tests(tests, setup, sandbox_group_teardown);
+}
