@@ -130,7 +130,8 @@ static int conclude(int sock, int result, const struct secret *answer, int numbe
 	}
 }
 
-static int answer_prompt(const struct client_config *config, int sock, const struct packet *packet,
+static int answer_prompt(const struct client_config *config, int sock,
+			 const struct signals_hold *hold, const struct packet *packet,
 			 struct failure *failure)
 {
 	struct message_prompt fixed;
@@ -147,6 +148,7 @@ static int answer_prompt(const struct client_config *config, int sock, const str
 				   prompt.text);
 	prompt.hidden = fixed.style == MESSAGE_PROMPT_HIDDEN;
 	result = secret_init(&answer);
+	signals_release(hold); /* no program starts while a question is open */
 	if (result == 0)
 		result = ask(config, sock, &prompt, &answer, &number);
 	while (result == LINE_SERVER) {
@@ -156,6 +158,7 @@ static int answer_prompt(const struct client_config *config, int sock, const str
 		secret_clear(&answer);
 		result = ask(config, sock, &prompt, &answer, &number);
 	}
+	signals_hold(hold);
 	if (result != FAILED)
 		result = conclude(sock, result, &answer, number, failure);
 	secret_done(&answer);
@@ -173,8 +176,8 @@ static int note_start(const struct packet *packet, struct message_started *ret,
 	return 0;
 }
 
-int dialogue_run(const struct client_config *config, int sock, struct message_started *ret,
-		 struct failure *failure)
+int dialogue_run(const struct client_config *config, int sock, const struct signals_hold *hold,
+		 struct message_started *ret, struct failure *failure)
 {
 	bool started = false;
 	int err;
@@ -182,6 +185,7 @@ int dialogue_run(const struct client_config *config, int sock, struct message_st
 	while (!started) {
 		struct packet packet = { 0 };
 
+		signals_wait_readable(hold, sock);
 		err = server_recv(sock, MESSAGE_STATE_PENDING, &packet, failure);
 		if (err == -EPIPE)
 			return server_dropped(failure);
@@ -192,7 +196,7 @@ int dialogue_run(const struct client_config *config, int sock, struct message_st
 			err = show_note(config, &packet, failure);
 			break;
 		case MESSAGE_PROMPT:
-			err = answer_prompt(config, sock, &packet, failure);
+			err = answer_prompt(config, sock, hold, &packet, failure);
 			break;
 		case MESSAGE_STARTED:
 			err = note_start(&packet, ret, failure);

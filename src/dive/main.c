@@ -40,12 +40,14 @@ static int converse(const struct client_config *config, struct client_request *r
 {
 	cleanup_fd int sock = connected;
 	struct message_started started;
+	struct signals_hold hold;
 	struct relay_wait wait;
 	int err;
 
-	if (client_request_send(request, fds, sock, failure) != 0)
+	signals_hold_init(config->forward != MESSAGE_FORWARD_NONE, &hold);
+	if (client_request_send(request, fds, &hold, sock, failure) != 0)
 		return FAILED;
-	err = dialogue_run(config, sock, &started, failure);
+	err = dialogue_run(config, sock, &hold, &started, failure);
 	if (err < 0)
 		return err;
 	if (err > 0) {
@@ -56,7 +58,7 @@ static int converse(const struct client_config *config, struct client_request *r
 	if (wait.mode != config->wait)
 		log_warning("warning: the server does not wait for programs; waiting until all of "
 			    "this one's processes are gone, with status 0 (DIVE_WAITMODE=2)");
-	return relay_run(wait, config->forward, take_fd(&sock), request->holders[0], ret, failure);
+	return relay_run(wait, &hold, take_fd(&sock), request->holders[0], ret, failure);
 }
 
 static int run(const struct client_config *config, const struct client_fds *fds,

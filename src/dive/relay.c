@@ -166,27 +166,26 @@ static int wait_once(struct relay *relay, struct failure *failure)
 	return 0;
 }
 
-static int begin(struct relay *relay, struct failure *failure)
+static int begin(struct relay *relay, const struct signals_hold *hold, struct failure *failure)
 {
-	sigset_t set;
 	int err;
 
 	if (!relay->forwards)
 		return 0;
-	signals_forwardable(&set);
-	err = signals_watch(&set, &relay->watch);
-	if (err == 0)
-		return 0;
-	return failure_set(failure, STATUS_FAILURE, "system: cannot catch signals: %s",
-			   strerror(-err));
+	err = signals_watch(&hold->set, &relay->watch);
+	if (err != 0)
+		return failure_set(failure, STATUS_FAILURE, "system: cannot catch signals: %s",
+				   strerror(-err));
+	relay->watch.mask = hold->open; /* they are held back already */
+	return 0;
 }
 
-int relay_run(struct relay_wait wait, enum message_forward forward, int sock, int holders,
+int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock, int holders,
 	      struct outcome *ret, struct failure *failure)
 {
 	struct relay relay = {
 		.wait = wait,
-		.forwards = forward != MESSAGE_FORWARD_NONE,
+		.forwards = sigisemptyset(&hold->set) == 0,
 		.sock = sock,
 		.holders = wait.mode == MESSAGE_WAIT_HOLDERS ? holders : -1,
 		.watch = { .fd = -1 },
@@ -196,7 +195,7 @@ int relay_run(struct relay_wait wait, enum message_forward forward, int sock, in
 	int err = 0;
 
 	if (wait.mode != MESSAGE_WAIT_START) {
-		err = begin(&relay, failure);
+		err = begin(&relay, hold, failure);
 		while (err == 0 && (!relay.ended || relay.holders >= 0))
 			err = wait_once(&relay, failure);
 	}

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "failure.h"
 #include "message.h"
+#include "signals.h"
 
 enum outcome_kind { OUTCOME_STATUS, OUTCOME_SIGNAL };
 
@@ -33,8 +34,8 @@ struct relay_wait relay_wait(enum message_wait asked, const struct message_start
 
 /**
  * relay_run() - wait for the program
- * @forward: MESSAGE_FORWARD_NONE leaves all signals their default actions, and
- *           takes no part in the program's stops
+ * @hold: the signals to forward, held back on entry; an empty set leaves all
+ *        signals their default actions, and takes no part in the program's stops
  * @sock: the connection; taken over, closed on return
  * @holders: read end of the pipe whose write end the program's side holds;
  *           borrowed
@@ -45,5 +46,5 @@ struct relay_wait relay_wait(enum message_wait asked, const struct message_start
  *
  * Return: 0; FAILED.
  */
-int relay_run(struct relay_wait wait, enum message_forward forward, int sock, int holders,
+int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock, int holders,
 	      struct outcome *ret, struct failure *failure);

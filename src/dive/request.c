@@ -302,8 +302,8 @@ static int explain_send(int err, size_t count, struct failure *failure)
 	}
 }
 
-int client_request_send(struct client_request *request, const struct client_fds *fds, int sock,
-			struct failure *failure)
+int client_request_send(struct client_request *request, const struct client_fds *fds,
+			const struct signals_hold *hold, int sock, struct failure *failure)
 {
 	int64_t deadline = deadline_after(SERVER_SEND_MS);
 	int err;
@@ -314,6 +314,7 @@ int client_request_send(struct client_request *request, const struct client_fds 
 		err = send_fds(request, fds, sock, deadline);
 	if (err == 0)
 		err = send_request(request, sock, deadline);
+	signals_hold(hold);
 	if (err == 0)
 		err = message_send(sock, deadline, MESSAGE_END, NULL, 0, NULL, 0, NULL, 0);
 	/* From here on the program's side alone holds it. */

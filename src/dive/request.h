@@ -10,6 +10,7 @@
 #include "config.h"
 #include "failure.h"
 #include "message.h"
+#include "signals.h"
 
 /* The descriptors dive was started with. */
 struct client_fds {
@@ -59,13 +60,14 @@ int client_request_prepare(const struct client_config *config, const struct clie
 
 /**
  * client_request_send() - the whole burst, HELLO to END
+ * @hold: begins before END, since the program may run from then on
  *
  * Afterwards the write end of the pipe is closed here.  A server that has closed
  * the connection meanwhile is no failure: its last message is still to be read.
  *
  * Return: 0; FAILED.
  */
-int client_request_send(struct client_request *request, const struct client_fds *fds, int sock,
-			struct failure *failure);
+int client_request_send(struct client_request *request, const struct client_fds *fds,
+			const struct signals_hold *hold, int sock, struct failure *failure);
 
 void client_request_done(struct client_request *request);

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -51,6 +52,33 @@ int signals_watch(const sigset_t *set, struct signals_watch *ret)
 	}
 	*ret = watch;
 	return 0;
+}
+
+void signals_hold_init(bool forwards, struct signals_hold *ret)
+{
+	(void)sigemptyset(&ret->set);
+	if (forwards)
+		signals_forwardable(&ret->set);
+	(void)sigprocmask(SIG_BLOCK, NULL, &ret->open); /* fails for a bad `how` only */
+}
+
+void signals_hold(const struct signals_hold *hold)
+{
+	(void)sigprocmask(SIG_BLOCK, &hold->set, NULL); /* as above */
+}
+
+void signals_release(const struct signals_hold *hold)
+{
+	(void)sigprocmask(SIG_SETMASK, &hold->open, NULL); /* as above */
+}
+
+void signals_wait_readable(const struct signals_hold *hold, int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	/* Interrupted, or failed: the caller reads, and sees. */
+	while (ppoll(&wait, 1, NULL, &hold->open) < 0 && errno == EINTR)
+		;
 }
 
 int signals_take(const struct signals_watch *watch)

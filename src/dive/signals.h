@@ -29,6 +29,25 @@ void signals_forwardable(sigset_t *ret);
 /* Begins to catch `set`.  Return: 0; -errno, with nothing changed. */
 int signals_watch(const sigset_t *set, struct signals_watch *ret);
 
+/*
+ * Signals held back, so that none acts on dive between the start of the program
+ * and the moment dive learns of it: a ^C then is the program's.
+ */
+struct signals_hold {
+	sigset_t set;  /* what is held back; empty when nothing is forwarded */
+	sigset_t open; /* what was blocked before */
+};
+
+/* Fills *ret, without blocking anything yet; `forwards`: signals are forwarded. */
+void signals_hold_init(bool forwards, struct signals_hold *ret);
+
+/* Holds signals back, or lets them act again, those that are pending at once. */
+void signals_hold(const struct signals_hold *hold);
+void signals_release(const struct signals_hold *hold);
+
+/* Waits until `fd` is readable; signals act meanwhile, and only then. */
+void signals_wait_readable(const struct signals_hold *hold, int fd);
+
 /* Takes one pending signal, without waiting.  Returns its number, or 0 for none. */
 int signals_take(const struct signals_watch *watch);
 

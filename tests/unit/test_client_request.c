@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const struct signals_hold none_held; /* nothing is forwarded here */
+
 static char *no_words[] = { NULL };
 
 static struct client_config plain_config(char *const *argv)
@@ -191,7 +193,7 @@ static void test_burst(void **state)
 	assert_int_equal(umask(mask), 0027); /* as it was */
 	(void)umask(0027);
 	number = request.holders[1];
-	assert_int_equal(client_request_send(&request, &fds, pair[0], &failure), 0);
+	assert_int_equal(client_request_send(&request, &fds, &none_held, pair[0], &failure), 0);
 	assert_int_equal(request.holders[1], -1);
 	(void)umask(mask);
 	(void)signal(SIGHUP, SIG_DFL);
@@ -244,7 +246,8 @@ static void test_batches(void **state)
 		assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), errno);
 		assert_int_equal(
 			client_request_prepare(&config, &fds, no_words, &request, &failure), 0);
-		assert_int_equal(client_request_send(&request, &fds, pair[0], &failure), 0);
+		assert_int_equal(client_request_send(&request, &fds, &none_held, pair[0], &failure),
+				 0);
 		expect_packet(pair[1], MESSAGE_STATE_START, MESSAGE_HELLO, &packet);
 		packet_done(&packet);
 		while (received < counts[i] + 1) {
@@ -273,7 +276,7 @@ static void test_server_gone_is_no_failure_of_sending(void **state)
 	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), errno);
 	close_fd(&pair[1]);
 	assert_int_equal(client_request_prepare(&config, &fds, no_words, &request, &failure), 0);
-	assert_int_equal(client_request_send(&request, &fds, pair[0], &failure), 0);
+	assert_int_equal(client_request_send(&request, &fds, &none_held, pair[0], &failure), 0);
 	client_request_done(&request);
 	close_fd(&pair[0]);
 }
