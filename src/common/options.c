@@ -51,7 +51,7 @@ struct shown {
 
 static struct shown show(const char *text, size_t len)
 {
-	struct shown shown;
+	struct shown shown = { .text = "" };
 
 	if (log_escape(text, len, false, shown.text, sizeof(shown.text) - 3) < len)
 		memcpy(shown.text + strlen(shown.text), "...", sizeof("..."));

@@ -293,6 +293,8 @@ static void test_pty_is_a_terminal(void **state)
 	pty_assert_absent(&pty, "no such text");
 	pty_send(&pty, "fg\n");
 	pty_expect(&pty, "exec cat'\r\n"); /* what fg brings back */
+	pty_send(&pty, "def\n");
+	pty_expect(&pty, "def\r\ndef\r\n"); /* cat reads: it is in the foreground by now */
 	pty_send(&pty, "\x03");
 	pty_expect(&pty, "ready> ");
 	pty_send(&pty, "exit 9\n");
