@@ -32,7 +32,8 @@
 #define CLOSER	  "/run/dive-test/closer"
 #define HANG	  "/run/dive-test/hang"
 #define WAIT_MS	  10000
-#define LOGIN_UID "2001"
+#define ALICE	  "2001"
+#define LOGIN_UID "30417" /* in nobody else's records: the stream is the machine's */
 
 #define SERVICE                                                                                    \
 	"auth     optional pam_faildelay.so delay=600000\n"                                        \
@@ -186,7 +187,7 @@ static void step_wrong(struct scene *scene)
 	hostile_send_answer(&scene->client, "wrong");
 	/* libpam's own record is the last thing before the delay. */
 	(void)audit_stream_expect(&scene->stream, AUDIT_USER_AUTH, "op=PAM:authentication",
-				  "acct=\"alice\"", "res=failed", NULL);
+				  "auid=" LOGIN_UID " ", "res=failed", NULL);
 }
 
 static void step_right(struct scene *scene)
@@ -245,7 +246,7 @@ static void finish(struct scene *scene, enum moment moment)
 static void expect_closed_and_recorded(struct scene *scene, const char *how)
 {
 	(void)audit_stream_expect(&scene->stream, AUDIT_USER_END, "op=PAM:session_close",
-				  "acct=\"bob\"", "res=success", NULL);
+				  "auid=" LOGIN_UID " ", "res=success", NULL);
 	(void)audit_stream_expect(&scene->stream, AUDIT_USER_END, "op=dive:exit", ADDRESS, how,
 				  NULL);
 }
@@ -323,6 +324,7 @@ static void test_dive_dies(void **state)
 	open_output(&scene);
 	run_dive_start(&dive,
 		       &(struct run_options){ .account = "alice",
+					      .login_uid = LOGIN_UID,
 					      .input = SANDBOX_PASSWORD_ALICE "\n",
 					      .fds = &(struct run_fd){ scene.input, 1 },
 					      .fd_count = 1 },
@@ -354,7 +356,7 @@ static void test_session_dies(void **state)
 					   moment < RUNNING ? AUDIT_USER_AUTH : AUDIT_USER_END,
 					   "op=dive:lost", ADDRESS, "res=failed", NULL);
 		assert_non_null(strstr(text, " auid=" LOGIN_UID " ")); /* the client's */
-		assert_string_equal(audit_field(text, "client_uid", id, sizeof(id)), LOGIN_UID);
+		assert_string_equal(audit_field(text, "client_uid", id, sizeof(id)), ALICE);
 		if (moment >= RUNNING) {
 			/* It is the session whose start was recorded. */
 			(void)audit_field(text, "dive_id", id, sizeof(id));

@@ -27,6 +27,8 @@
 #define WAIT_MS 10000
 
 /* A program of alice's that ends with status 7 when it is let go. */
+#define HELD_LOGIN_UID "30418" /* in nobody else's records: the stream is the machine's */
+
 struct held {
 	struct run dive;
 	int fifo;
@@ -37,8 +39,9 @@ static void start_held(const struct gateway *gateway, struct held *ret)
 	int64_t deadline = deadline_after(WAIT_MS);
 
 	MUST(mkfifo(HOLD, 0666));
-	run_dive_start(&ret->dive, &(struct run_options){ .account = "alice" }, gateway,
-		       RUN_WORDS("sh", "-c", "read line <" HOLD "; exit 7"));
+	run_dive_start(&ret->dive,
+		       &(struct run_options){ .account = "alice", .login_uid = HELD_LOGIN_UID },
+		       gateway, RUN_WORDS("sh", "-c", "read line <" HOLD "; exit 7"));
 	while ((ret->fifo = open(HOLD, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
 		assert_int_equal(errno, ENXIO);
 		if (deadline_passed(deadline))
@@ -113,7 +116,7 @@ static void test_stop_lets_sessions_finish(void **state)
 		audit_stream_expect_none(&stream, AUDIT_USER_END, "op=dive:exit", ADDRESS, NULL);
 		finish_held(&held);
 		(void)audit_stream_expect(&stream, AUDIT_USER_END, "op=PAM:session_close",
-					  "acct=\"alice\"", "res=success", NULL);
+					  "auid=" HELD_LOGIN_UID " ", "res=success", NULL);
 		(void)audit_stream_expect(&stream, AUDIT_USER_END, "op=dive:exit", ADDRESS,
 					  "exit=7", NULL);
 		family_await(FAMILY_SESSION, 0);
