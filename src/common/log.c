@@ -102,7 +102,9 @@ static void write_stderr(const char *text)
 			       text);
 	else
 		len = snprintf(line, sizeof(line), "%s\n", text);
-	if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
+	/* A terminal stopped by ^S or a pipe nobody reads loses lines, as a stalled daemon does. */
+	if (len > 0 && deadline_poll(STDERR_FILENO, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0 &&
+	    write(STDERR_FILENO, line, (size_t)len) < 0)
 		return;
 }
 

@@ -22,6 +22,7 @@
 
 #include "cleanup.h"
 #include "deadline.h"
+#include "release.h"
 #include "secret.h"
 
 #include <errno.h>
@@ -52,8 +53,7 @@ union control {
 
 static void rights_done(struct rights *rights)
 {
-	for (size_t i = 0; i < rights->count; i++)
-		close_fd(&rights->fds[i]);
+	release_fds(rights->fds, rights->count);
 	rights->count = 0;
 }
 
@@ -286,8 +286,7 @@ int packet_send(int sock, int64_t deadline, uint16_t type, const void *body, siz
 
 void packet_done(struct packet *packet)
 {
-	for (size_t i = 0; i < packet->head.fd_count; i++)
-		close_fd(&packet->fds[i]);
+	release_fds(packet->fds, packet->head.fd_count);
 	/*
 	 * Answers, which are what must not stay in memory, are far below WIPE_MAX.
 	 * Only a request is longer: its strings are copied and handed on in the

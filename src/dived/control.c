@@ -99,3 +99,10 @@ int control_tell(int sock, enum control_type type, uint32_t value)
 
 	return control_send(sock, &message, -1);
 }
+
+int control_tell_now(int sock, enum control_type type)
+{
+	struct control message = { .type = type };
+
+	return send(sock, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}

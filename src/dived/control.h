@@ -40,7 +40,7 @@ struct control {
 };
 
 /*
- * Sends one message, without waiting longer than the socket's own send timeout.
+ * Sends one message; waits where the other side does not read.
  * Return: 0; -EPIPE the other side is gone; -EAGAIN; -errno.
  */
 int control_send(int sock, const struct control *message, int fd);
@@ -55,3 +55,6 @@ int control_recv(int sock, struct control *ret, int *ret_fd);
 
 /* Sends a message with a type and a value only.  Return: as control_send(). */
 int control_tell(int sock, enum control_type type, uint32_t value);
+
+/* The same without waiting, for the listener.  Return: also -EAGAIN. */
+int control_tell_now(int sock, enum control_type type);

@@ -217,6 +217,9 @@ static void dispatch(struct listener *listener, const struct epoll_event *event)
 			(listener->watch >= 0 && watch_drain(listener->watch)) || listener->reload;
 	else if (tag == TAG_CURRENT || tag == TAG_NEXT)
 		listener_template_event(listener, (enum listener_tag)tag);
+	else if (tag & TAG_PROCESS)
+		connection_ended(listener,
+				 &listener->connections[(tag & ~TAG_PROCESS) - TAG_CONNECTIONS]);
 	else if (tag >= TAG_CONNECTIONS)
 		connection_event(listener, &listener->connections[tag - TAG_CONNECTIONS]);
 }

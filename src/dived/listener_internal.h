@@ -39,6 +39,7 @@ struct connection {
 	int64_t deadline;    /* WAITING, HANDED: give up; else: the session is killed */
 	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
 	bool done;	     /* the session has recorded everything */
+	bool killed;	     /* its time was over */
 	bool trying;	     /* an answer was let through and has no result yet */
 	const char *lost;    /* why the session is dead or about to be; NULL when it lives */
 	unsigned handed;     /* times it was given to a template */
@@ -75,7 +76,10 @@ struct listener {
 	bool resolve; /* SIGHUP: names are to be looked up again */
 };
 
-/* Tags of epoll events; connections follow. */
+/*
+ * Tags of epoll events; connections follow: TAG_CONNECTIONS + index for the control
+ * socket, with the bit TAG_PROCESS for the pidfd of the session's process.
+ */
 enum listener_tag {
 	TAG_SOCKET,
 	TAG_SIGNALS,
@@ -84,6 +88,7 @@ enum listener_tag {
 	TAG_NEXT,
 	TAG_CONNECTIONS = 16
 };
+#define TAG_PROCESS (UINT64_C(1) << 32)
 
 /* listener.c */
 int listener_add(struct listener *listener, int fd, uint64_t tag);
@@ -91,6 +96,8 @@ int listener_add(struct listener *listener, int fd, uint64_t tag);
 /* listener_session.c */
 void connection_hand(struct listener *listener, struct connection *connection);
 void connection_event(struct listener *listener, struct connection *connection);
+/* The session's process has ended, though its control socket may be held by another. */
+void connection_ended(struct listener *listener, struct connection *connection);
 void connection_timers(struct listener *listener, struct connection *connection, int64_t now);
 int64_t connection_next(const struct connection *connection);
 void connection_refuse(struct listener *listener, struct connection *connection, const char *text);

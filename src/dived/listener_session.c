@@ -23,6 +23,7 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
+#define DIE_MS	  3000 /* between SIGKILL and the record of a session that does not die */
 #define DIED_MS	  2000 /* the price of a session that died before its verdict */
 #define RETRY_MS  20   /* a template's queue is full; a process cannot be made */
 #define HANDS_MAX 3    /* a connection that kills templates is not handed on for ever */
@@ -83,6 +84,11 @@ void connection_refuse(struct listener *listener, struct connection *connection,
 	release(listener, connection);
 }
 
+static uint64_t tag_of(const struct listener *listener, const struct connection *connection)
+{
+	return TAG_CONNECTIONS + (uint64_t)(connection - listener->connections);
+}
+
 /* Gives a connection to the template, or leaves it waiting. */
 void connection_hand(struct listener *listener, struct connection *connection)
 {
@@ -99,8 +105,7 @@ void connection_hand(struct listener *listener, struct connection *connection)
 		return;
 	cleanup_fd int ours = pair[0];
 	cleanup_fd int theirs = pair[1];
-	uint64_t tag = TAG_CONNECTIONS + (uint64_t)(connection - listener->connections);
-	if (listener_add(listener, ours, tag) ||
+	if (listener_add(listener, ours, tag_of(listener, connection)) ||
 	    template_hand(&listener->current, connection->conn, theirs))
 		return; /* closing takes it out of the set */
 	listener->hand_at = 0;
@@ -142,9 +147,11 @@ static void said_hello(struct listener *listener, struct connection *connection,
 		return;
 	release_conn(listener, connection, *pidfd);
 	connection->pidfd = take_fd(pidfd);
+	/* Failing costs only the record of a death that the control socket does not show. */
+	(void)listener_add(listener, connection->pidfd, tag_of(listener, connection) | TAG_PROCESS);
 	connection->state = CONNECTION_PENDING;
 	connection->deadline = deadline_after(seconds * 1000);
-	(void)control_tell(connection->control, CONTROL_GO, 0); /* else its end is seen */
+	(void)control_tell_now(connection->control, CONTROL_GO); /* else its end is seen */
 }
 
 static void limit(struct connection *connection, uint32_t seconds)
@@ -227,6 +234,27 @@ static void record_lost(struct listener *listener, struct connection *connection
 			  facts.gateway, facts.id, peer.uid, what);
 }
 
+/*
+ * A child of the session that closes a client's descriptors aside (release.h) may
+ * hold the control socket on.  The record is due now; the place in the quotas
+ * stays taken until that child has done, or such children could be piled up.
+ */
+void connection_ended(struct listener *listener, struct connection *connection)
+{
+	uint64_t serial = connection->serial;
+
+	connection_event(listener, connection); /* what it has said before */
+	if (connection->serial != serial || connection->pidfd < 0 ||
+	    (connection->state != CONNECTION_PENDING && connection->state != CONNECTION_OPEN))
+		return;
+	close_fd(&connection->pidfd); /* which takes it out of the epoll set */
+	connection->deadline = DEADLINE_NONE;
+	connection->ask_at = 0;
+	if (!connection->done)
+		record_lost(listener, connection);
+	connection->done = true;
+}
+
 static void end_of_file(struct listener *listener, struct connection *connection)
 {
 	if (connection->state == CONNECTION_HANDED) {
@@ -268,7 +296,26 @@ static void grant(struct listener *listener, struct connection *connection, int6
 	}
 	connection->ask_at = 0;
 	connection->trying = true;
-	(void)control_tell(connection->control, CONTROL_GRANT, 0); /* else its end is seen */
+	(void)control_tell_now(connection->control, CONTROL_GRANT); /* else its end is seen */
+}
+
+/*
+ * It has outlived its time, and did not end by itself.  One that does not even
+ * die, stuck in the kernel, is recorded after a moment; its place stays taken.
+ */
+static void kill_session(struct listener *listener, struct connection *connection)
+{
+	connection->deadline = DEADLINE_NONE;
+	if (!connection->lost)
+		connection->lost = "killed: it outlived its time";
+	if (!connection->killed) {
+		(void)pidfd_send_signal(connection->pidfd, SIGKILL, NULL, 0); /* or gone already */
+		connection->killed = true;
+		connection->deadline = deadline_after(DIE_MS);
+	} else if (!connection->done) {
+		record_lost(listener, connection);
+		connection->done = true;
+	}
 }
 
 static void expire(struct listener *listener, struct connection *connection)
@@ -285,10 +332,7 @@ static void expire(struct listener *listener, struct connection *connection)
 		break;
 	case CONNECTION_PENDING:
 	case CONNECTION_OPEN:
-		if (!connection->lost)
-			connection->lost = "killed: it outlived its time";
-		(void)pidfd_send_signal(connection->pidfd, SIGKILL, NULL, 0); /* or gone already */
-		connection->deadline = DEADLINE_NONE;
+		kill_session(listener, connection);
 		break;
 	case CONNECTION_FREE:
 		break;

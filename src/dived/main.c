@@ -57,7 +57,7 @@ static void warn(const struct config *config, enum audit_state state)
 		log_warning("%s: not root: no PAM, and every program runs as uid %u, whoever the "
 			    "client is",
 			    config->address, config->inherited.uid);
-	else if (config->no_pam && config_may_elevate(config) && config->socket_mode & 0066)
+	else if (config->no_pam && config_may_elevate(config) && (config->socket_mode & 0022))
 		log_warning("%s: --no-pam: whoever may connect gets the target account without "
 			    "being asked",
 			    config->address);

@@ -57,15 +57,20 @@ static ssize_t proc_read(int directory, const char *name, char *buffer, size_t s
 }
 
 /* A file that holds one number.  PEER_UNSET for whatever else. */
-static uint32_t proc_read_id(int directory, const char *name)
+/* A kernel without audit has no such file: then the id is unset.  Return: 0; -errno. */
+static int proc_read_id(int directory, const char *name, uint32_t *ret)
 {
 	char text[32];
-	uint64_t value;
+	uint64_t value = PEER_UNSET;
+	ssize_t got = proc_read(directory, name, text, sizeof(text));
 
-	if (proc_read(directory, name, text, sizeof(text)) < 0)
-		return PEER_UNSET;
-	text[strcspn(text, "\n")] = '\0';
-	return parse_uint(text, 0, UINT32_MAX, &value) < 0 ? PEER_UNSET : (uint32_t)value;
+	if (got < 0 && got != -ENOENT)
+		return (int)got;
+	text[got < 0 ? 0 : strcspn(text, "\n")] = '\0';
+	if (got >= 0 && parse_uint(text, 0, UINT32_MAX, &value) < 0)
+		return -EBADMSG;
+	*ret = (uint32_t)value;
+	return 0;
 }
 
 /* The memory is for a process in 65536 groups, which are listed before its capabilities. */
@@ -89,7 +94,10 @@ static bool proc_same_user_namespace(int directory)
 	return theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
-/* Return: a descriptor of /proc/PID; -ESRCH when there is no such process to be seen. */
+/*
+ * Return: a descriptor of /proc/PID; -EXDEV when the process is in a pid
+ * namespace that cannot be seen from here; -ESRCH otherwise.
+ */
 static int peer_open_proc(int pidfd)
 {
 	char path[64], text[PROC_TEXT_MAX];
@@ -99,8 +107,10 @@ static int peer_open_proc(int pidfd)
 	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	/* Pid is -1 when the process has gone, 0 when it is outside our pid namespace */
 	if (proc_read(AT_FDCWD, path, text, sizeof(text)) < 0 ||
-	    parse_proc_field(text, "Pid", 10, &pid) < 0 || pid == 0 || pid > INT32_MAX)
+	    parse_proc_field(text, "Pid", 10, &pid) < 0 || pid > INT32_MAX)
 		return -ESRCH;
+	if (pid == 0)
+		return -EXDEV;
 	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -ESRCH : fd;
@@ -117,23 +127,28 @@ static bool pidfd_lives(int pidfd)
 	return count == 0;
 }
 
-/* Fills login_uid, session_id and root, or leaves them as they are. */
+/*
+ * Fills login_uid, session_id and root, and says in `gone` and `known` what they
+ * are worth: whatever goes wrong, the process does not count as seen.
+ */
 static void peer_read_process(struct peer *peer)
 {
 	cleanup_fd int proc = peer_open_proc(peer->pidfd);
 	uint32_t login_uid, session_id;
 	bool root;
 
-	if (proc < 0) {
+	if (proc == -EXDEV) {
 		peer->gone = !pidfd_lives(peer->pidfd);
 		return;
 	}
-	login_uid = proc_read_id(proc, "loginuid");
-	session_id = proc_read_id(proc, "sessionid");
-	root = peer->uid == 0 && proc_has_admin(proc) && proc_same_user_namespace(proc);
-	peer->gone = !pidfd_lives(peer->pidfd);
-	if (peer->gone)
+	peer->gone = true;
+	if (proc < 0 || proc_read_id(proc, "loginuid", &login_uid) < 0 ||
+	    proc_read_id(proc, "sessionid", &session_id) < 0)
 		return;
+	root = peer->uid == 0 && proc_has_admin(proc) && proc_same_user_namespace(proc);
+	if (!pidfd_lives(peer->pidfd))
+		return;
+	peer->gone = false;
 	peer->known = true;
 	peer->login_uid = login_uid;
 	peer->session_id = session_id;
@@ -190,7 +205,7 @@ int peer_read(int sock, struct peer *ret)
 		peer.pidfd = pidfd; /* close-on-exec: the kernel makes all pidfds so */
 		peer_read_process(&peer);
 	} else {
-		peer.gone = errno == ESRCH || errno == EINVAL; /* not: no such option */
+		peer.gone = errno != ENOPROTOOPT; /* a kernel that does not know the option */
 	}
 	*ret = peer;
 	return 0;
@@ -252,6 +267,7 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 {
 	const struct tty_range *range;
 	struct stat theirs, ours;
+	struct statx type;
 	char name[PEER_TTY_MAX];
 	int flags = fcntl(fd, F_GETFL);
 
@@ -261,10 +277,13 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 		return -errno;
 	if ((flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
 		return -ENOTTY;
+	/* Of a file on FUSE fstat(2) would ask the client's own server. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &type) < 0)
+		return -errno;
+	if (!S_ISCHR(type.stx_mode))
+		return -ENOTTY;
 	if (fstat(fd, &theirs) < 0)
 		return -errno;
-	if (!S_ISCHR(theirs.st_mode))
-		return -ENOTTY;
 	range = tty_range_find(theirs.st_rdev);
 	if (range == NULL)
 		return -ENOTTY;

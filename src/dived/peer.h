@@ -35,7 +35,8 @@ struct peer {
  * Return: 0, released with peer_done(); -errno when SO_PEERCRED or SO_PEERGROUPS
  * fails: a peer whose groups are not known must not be taken for one without groups.
  * A kernel without SO_PEERPIDFD, or a client that has gone, costs login_uid,
- * session_id and root (which stay unset and false), not the call.
+ * session_id and root (which stay unset and false), not the call; but a caller
+ * that acts for the client must refuse where `gone` is set.
  */
 int peer_read(int sock, struct peer *ret);
 
@@ -46,7 +47,7 @@ bool peer_in_group(const struct peer *peer, gid_t gid);
 
 /**
  * peer_tty() - name of the terminal behind a client's descriptor
- * @fd: a descriptor received from a client; nothing but fstat(2) and F_GETFL is done to it
+ * @fd: a descriptor received from a client; nothing but statx(2) and F_GETFL is done to it
  * @ret: "/dev/pts/N" or "/dev/ttyN" where it is a character device with a terminal's major
  *       number and the host's file of that name is the same file (st_dev,
  *       st_ino): the same device number exists in every devpts instance

@@ -17,6 +17,7 @@
 #include "cleanup.h"
 #include "log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -148,6 +149,28 @@ void process_park(int *fd)
 		return;
 	close_fd(fd);
 	*fd = parked;
+}
+
+uint64_t process_occupy(void)
+{
+	uint64_t occupied = 0;
+
+	static_assert(PROCESS_LOW <= 64, "one bit for each number");
+	for (;;) {
+		cleanup_fd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		if (fd < 3 || fd >= PROCESS_LOW)
+			return occupied; /* none left below; or no descriptors at all */
+		occupied |= UINT64_C(1) << fd;
+		(void)take_fd(&fd); /* kept until process_vacate() */
+	}
+}
+
+void process_vacate(uint64_t occupied)
+{
+	for (int fd = 3; fd < PROCESS_LOW; fd++)
+		if (occupied >> fd & 1)
+			(void)close(fd); /* of /dev/null: cannot fail */
 }
 
 void process_raise_nofile(void)

@@ -38,12 +38,23 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 		    gid_t **ret_groups);
 
 /*
- * Moves a descriptor to a number from PROCESS_PARKED up, where it neither takes
- * the numbers that a low nofile limit leaves to PAM modules nor stands where
- * the program's are put.  Where the limit does not allow that it stays, as does -1.
+ * The low descriptor numbers are for PAM modules, which may run under a low
+ * nofile limit, and not for what clients send.  Descriptors of our own move up;
+ * a client's are never copied and closed, because that can block, so the free
+ * numbers below PROCESS_LOW are occupied while they arrive.
  */
 #define PROCESS_PARKED 1024
+#define PROCESS_LOW    64
+
+/* Moves *fd to a number from PROCESS_PARKED up; where the limit forbids that it stays, as does -1.
+ */
 void process_park(int *fd);
+
+/* Occupies the free numbers from 3 to PROCESS_LOW - 1; returns which, as bits. */
+uint64_t process_occupy(void);
+
+/* Frees them again. */
+void process_vacate(uint64_t occupied);
 
 /*
  * Raises the soft limit of open descriptors to the hard one: listener and

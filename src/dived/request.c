@@ -13,17 +13,13 @@
 #include "request.h"
 
 #include "cleanup.h"
-#include "process.h"
+#include "release.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define cleanup_packet __attribute__((cleanup(packet_done)))
 
@@ -76,13 +72,22 @@ static int take_fds(struct reader *reader, struct packet *packet)
 				      "the request passes more than one descriptor to wait for");
 		if (entry.wait)
 			request->wait_number = (int)entry.number;
-		fds[request->fd_count] = (struct request_fd){
+		fds[request->fd_count++] = (struct request_fd){
 			.number = (int)entry.number,
 			.fd = take_fd(&packet->fds[i]),
 		};
-		process_park(&fds[request->fd_count++].fd);
 	}
 	return 0;
+}
+
+/* An unset descriptor is of any type.  Nobody's server is asked (AT_STATX_DONT_SYNC). */
+static bool is_type(int fd, mode_t type)
+{
+	struct statx info;
+
+	return fd < 0 ||
+	       (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &info) == 0 &&
+		(info.stx_mode & S_IFMT) == type);
 }
 
 static int take_request(struct reader *reader, struct packet *packet)
@@ -105,9 +110,9 @@ static int take_request(struct reader *reader, struct packet *packet)
 		request->root = take_fd(&packet->fds[next++]);
 	if (request->fixed.flags & MESSAGE_REQUEST_TERMINAL)
 		request->terminal = take_fd(&packet->fds[next++]);
-	process_park(&request->cwd);
-	process_park(&request->root);
-	process_park(&request->terminal);
+	if (!is_type(request->cwd, S_IFDIR) || !is_type(request->root, S_IFDIR) ||
+	    !is_type(request->terminal, S_IFCHR))
+		return refuse(reader, "a directory or terminal of the request is none");
 	/* The strings lie in the body. */
 	request->packet = *packet;
 	memset(packet, 0, sizeof(*packet));
@@ -221,60 +226,26 @@ int request_recv(int sock, int64_t deadline, struct request *ret, const char **r
 	return 0;
 }
 
-/*
- * Whether closing can block: that of a file on FUSE or NFS waits for its
- * server, that of a socket may linger.  Pipes, devices and files of block
- * devices do neither.  Asks for what the kernel has at hand, no server.
- */
-static bool may_block(int fd)
-{
-	struct statx info;
-
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &info))
-		return true;
-	if (S_ISFIFO(info.stx_mode) || S_ISCHR(info.stx_mode))
-		return false;
-	return S_ISSOCK(info.stx_mode) || info.stx_dev_major == 0;
-}
-
-/*
- * Closes in a process that shares this one's table of descriptors and nothing
- * else: whatever blocks there, this process goes on.  Return: 0 or -errno.
- */
-static int close_aside(const struct request *request)
-{
-	long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
-
-	if (pid < 0)
-		return -errno;
-	if (pid > 0)
-		return 0;
-	for (size_t i = 0; i < request->fd_count; i++)
-		(void)close(request->fds[i].fd); /* nobody to tell */
-	_exit(0);
-}
-
-void request_let_go(struct request *request)
-{
-	bool aside = false;
-
-	for (size_t i = 0; i < request->fd_count && !aside; i++)
-		aside = may_block(request->fds[i].fd);
-	if (aside && close_aside(request) == 0)
-		request->fd_count = 0;
-	request_close_fds(request);
-}
-
 void request_close_fds(struct request *request)
 {
-	for (size_t i = 0; i < request->fd_count; i++)
-		close_fd(&request->fds[i].fd);
+	int *all = calloc(request->fd_count + 1, sizeof(*all));
+	int directories[] = { request->cwd, request->root, request->terminal };
+
+	/* At once, so that one child is enough for all that may block. */
+	for (size_t i = 0; i < request->fd_count; i++) {
+		if (all)
+			all[i] = request->fds[i].fd;
+		else
+			release_fds(&request->fds[i].fd, 1);
+	}
+	if (all)
+		release_fds(all, request->fd_count);
+	release_fds(directories, ARRAY_LEN(directories));
+	free(all);
 	free(request->fds);
 	request->fds = NULL;
 	request->fd_count = 0;
-	close_fd(&request->cwd);
-	close_fd(&request->root);
-	close_fd(&request->terminal);
+	request->cwd = request->root = request->terminal = -1;
 }
 
 void request_done(struct request *request)

@@ -48,15 +48,12 @@ int request_recv(int sock, int64_t deadline, struct request *ret, const char **r
 
 void request_done(struct request *request);
 
-/* Closes all descriptors, keeps the rest.  Can block, as long as a client likes. */
-void request_close_fds(struct request *request);
-
 /*
- * The same without blocking: by a child process where closing might block, which
- * is left to itself.  For the time when the program has them: a copy here would
- * keep pipes of the client from ever showing their end.
+ * Closes all descriptors, without blocking (release.h), and keeps the rest: once
+ * the program has them, a copy here would keep pipes of the client from ever
+ * showing their end.
  */
-void request_let_go(struct request *request);
+void request_close_fds(struct request *request);
 
 /* The descriptor the program would have as `number`, or -1. */
 int request_find_fd(const struct request *request, int number);

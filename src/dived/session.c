@@ -24,6 +24,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define REPLY_MS 5000  /* for the last packet to a client */
@@ -36,6 +37,7 @@ static int read_request(struct session *session, struct fault *fault)
 			     deadline_after((int64_t)session->config->request_timeout * 1000),
 			     &session->request, &reason);
 
+	process_vacate(session->in->occupied);
 	if (r == 0)
 		return 0;
 	session->silent = r == -ENOTCONN; /* whoever looks whether somebody listens */
@@ -158,7 +160,7 @@ static int spawn(struct session *session, struct fault *fault)
 	/* A client that has gone is noticed, and dealt with, by supervise_run(). */
 	(void)message_send(session->conn, deadline_after(REPLY_MS), MESSAGE_STARTED, &started,
 			   sizeof(started), NULL, 0, NULL, 0);
-	request_let_go(&session->request);
+	request_close_fds(&session->request);
 	return 0;
 }
 
@@ -260,6 +262,8 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 		audit_refuse(&session->audit, &session->facts, fault);
 	reply(session, fault);
 	introduce_tell(session, CONTROL_DONE, 0);
+	/* A child that closes descriptors aside may hold the connection for longer. */
+	(void)shutdown(session->conn, SHUT_RDWR); /* fails where the client has gone */
 }
 
 static void release(struct session *session)

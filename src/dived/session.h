@@ -9,11 +9,13 @@
 #include "config.h"
 
 #include <security/pam_appl.h>
+#include <stdint.h>
 
 struct session_input {
 	const struct config *config;
 	int conn;	    /* the client */
 	int control;	    /* the listener; -1 for none */
+	uint64_t occupied;  /* process_occupy() of the template */
 	pam_handle_t *pamh; /* from the template; NULL without PAM, or when it is broken */
 	const char *broken; /* why PAM does not work; NULL when it does */
 };

@@ -21,7 +21,7 @@
 struct session {
 	const struct session_input *in;
 	const struct config *config;
-	int conn; /* owned; -1 once the client is not waited for */
+	int conn; /* the client */
 	struct peer peer;
 	struct request request;
 	struct plan_accounts accounts;

@@ -38,6 +38,7 @@
 #include <syslog.h>
 
 struct loaded {
+	uint64_t occupied; /* low numbers that sessions free for PAM */
 	pam_handle_t *pamh;
 	struct template_report report;
 };
@@ -215,6 +216,7 @@ become_session(const struct config *config, const struct loaded *loaded, const i
 		.config = config,
 		.conn = fds[0],
 		.control = fds[1],
+		.occupied = loaded->occupied,
 		.pamh = loaded->pamh,
 		.broken = loaded->report.broken ? loaded->report.text : NULL,
 	};
@@ -265,6 +267,7 @@ static void __attribute__((noreturn)) run(const struct config *config, int contr
 	load(config, control, &loaded);
 	if (send(control, &loaded.report, sizeof(loaded.report), MSG_NOSIGNAL) < 0)
 		_exit(1);
+	loaded.occupied = process_occupy();
 	(void)signal(SIGCHLD, SIG_IGN); /* sessions are reaped by the kernel */
 	while ((r = receive(control, fds)) != -EPIPE)
 		if (r == 0)
