@@ -40,7 +40,6 @@ struct connection {
 	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
 	bool done;	     /* the session has recorded everything */
 	bool killed;	     /* its time was over */
-	bool trying;	     /* an answer was let through and has no result yet */
 	const char *lost;    /* why the session is dead or about to be; NULL when it lives */
 	unsigned handed;     /* times it was given to a template */
 	const char *refusal; /* REFUSED: what the client is told */

@@ -164,7 +164,6 @@ static void result(struct listener *listener, struct connection *connection, uin
 	int64_t cap = (int64_t)listener->config->auth_timeout * 1000;
 	int64_t delay = delay_ms < cap ? delay_ms : cap;
 
-	connection->trying = false;
 	admission_result(&listener->admission, connection->uid, connection->serial,
 			 delay_ms ? deadline_after(delay) : 0);
 }
@@ -295,7 +294,6 @@ static void grant(struct listener *listener, struct connection *connection, int6
 		return;
 	}
 	connection->ask_at = 0;
-	connection->trying = true;
 	(void)control_tell_now(connection->control, CONTROL_GRANT); /* else its end is seen */
 }
 

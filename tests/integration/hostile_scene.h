@@ -1,6 +1,6 @@
 /*
  * hostile_scene - what the tests of bad clients share: a gateway that is compared
- * with itself before and after, and the steps of a request.
+ * with itself before and after, the steps of a request, and what to send with them.
  */
 #pragma once
 
@@ -13,6 +13,24 @@
 #include "sandbox.h"
 
 #include <fcntl.h>
+
+#define TEST(name) cmocka_unit_test_teardown(name, sandbox_test_teardown)
+
+static const struct message_fd standard[] = { { 0, 0 }, { 1, 0 }, { 2, 0 } };
+
+static int null = -1; /* /dev/null, from scene_group_setup() on */
+
+static inline int scene_group_setup(void **state)
+{
+	null = MUST_INT(open("/dev/null", O_RDWR | O_CLOEXEC));
+	return sandbox_group_setup(state);
+}
+
+static inline int scene_group_teardown(void **state)
+{
+	close_fd(&null);
+	return sandbox_group_teardown(state);
+}
 
 struct scene {
 	struct gateway gateway;

@@ -52,71 +52,63 @@ static void ask(struct run *ret, const struct gateway *gateway, const char *acco
 		 RUN_WORDS(input ? "-S" : "-n", "id", "-un"));
 }
 
+static const struct {
+	const char *options[8];
+	const char *client; /* NULL: root */
+	const char *input;  /* NULL: no prompt may come */
+	const char *runs;   /* as whom; NULL: refused */
+	const char *text;   /* in standard error, if any */
+} askings[] = {
+	{ { NULL }, "alice", NULL, "alice\n", NULL },
+	{ { "-u", "alice" }, "alice", NULL, "alice\n", NULL },
+	{ { "-u", "bob" }, NULL, NULL, "bob\n", NULL },
+	{ { "-u", "bob", "--auth-user", "target" }, NULL, NULL, "bob\n", NULL },
+	{ { "-u", "bob" }, "alice", NULL, NULL, WOULD_ASK },
+	{ { "-u", "bob" }, "alice", ALICE, "bob\n", "alice must authenticate" },
+	{ { "-u", "bob" }, "alice", BOB, NULL, "authentication failed" },
+	{ { "-u", "bob", "--auth-user", "client" }, "alice", ALICE, "bob\n", NULL },
+	{ { "-u", "bob", "--auth-user", "target" },
+	  "alice",
+	  BOB,
+	  "bob\n",
+	  "bob must authenticate" },
+	{ { "-u", "bob", "--auth-user", "target" }, "alice", ALICE, NULL, "authentication failed" },
+	{ { "-u", "bob", "--auth-user", "carol" },
+	  "alice",
+	  CAROL,
+	  "bob\n",
+	  "carol must authenticate" },
+	{ { "-u", "bob", "--auth-user", "carol" }, "alice", ALICE, NULL, "authentication failed" },
+	{ { "-u", "bob", "-a", "auto" }, "alice", NULL, NULL, WOULD_ASK },
+	{ { "-u", "bob", "-a", "auto" }, NULL, NULL, "bob\n", NULL },
+	{ { "-u", "bob", "-a", "never" }, "alice", NULL, "bob\n", NULL },
+	{ { "-a", "auto" }, "alice", NULL, "alice\n", NULL },
+	{ { "-a", "always" }, "alice", NULL, NULL, WOULD_ASK },
+	{ { "-a", "always" }, "alice", ALICE, "alice\n", "alice must authenticate" },
+	{ { "-u", "bob", "-a", "always" }, NULL, NULL, NULL, WOULD_ASK },
+	{ { "-u", "bob", "-a", "always", "--auth-user", "target" },
+	  NULL,
+	  BOB,
+	  "bob\n",
+	  "bob must authenticate" },
+	{ { "-P", "-a", "auto" }, "alice", NULL, NULL, WOULD_ASK },
+	{ { "-P" }, "alice", ALICE, "root\n", "as root" },
+};
+
 static void test_who_is_asked(void **state)
 {
-	static const struct {
-		const char *options[8];
-		const char *client; /* NULL: root */
-		const char *input;  /* NULL: no prompt may come */
-		const char *runs;   /* as whom; NULL: refused */
-		const char *text;   /* in standard error, if any */
-	} cases[] = {
-		{ { NULL }, "alice", NULL, "alice\n", NULL },
-		{ { "-u", "alice" }, "alice", NULL, "alice\n", NULL },
-		{ { "-u", "bob" }, NULL, NULL, "bob\n", NULL },
-		{ { "-u", "bob", "--auth-user", "target" }, NULL, NULL, "bob\n", NULL },
-		{ { "-u", "bob" }, "alice", NULL, NULL, WOULD_ASK },
-		{ { "-u", "bob" }, "alice", ALICE, "bob\n", "alice must authenticate" },
-		{ { "-u", "bob" }, "alice", BOB, NULL, "authentication failed" },
-		{ { "-u", "bob", "--auth-user", "client" }, "alice", ALICE, "bob\n", NULL },
-		{ { "-u", "bob", "--auth-user", "target" },
-		  "alice",
-		  BOB,
-		  "bob\n",
-		  "bob must authenticate" },
-		{ { "-u", "bob", "--auth-user", "target" },
-		  "alice",
-		  ALICE,
-		  NULL,
-		  "authentication failed" },
-		{ { "-u", "bob", "--auth-user", "carol" },
-		  "alice",
-		  CAROL,
-		  "bob\n",
-		  "carol must authenticate" },
-		{ { "-u", "bob", "--auth-user", "carol" },
-		  "alice",
-		  ALICE,
-		  NULL,
-		  "authentication failed" },
-		{ { "-u", "bob", "-a", "auto" }, "alice", NULL, NULL, WOULD_ASK },
-		{ { "-u", "bob", "-a", "auto" }, NULL, NULL, "bob\n", NULL },
-		{ { "-u", "bob", "-a", "never" }, "alice", NULL, "bob\n", NULL },
-		{ { "-a", "auto" }, "alice", NULL, "alice\n", NULL },
-		{ { "-a", "always" }, "alice", NULL, NULL, WOULD_ASK },
-		{ { "-a", "always" }, "alice", ALICE, "alice\n", "alice must authenticate" },
-		{ { "-u", "bob", "-a", "always" }, NULL, NULL, NULL, WOULD_ASK },
-		{ { "-u", "bob", "-a", "always", "--auth-user", "target" },
-		  NULL,
-		  BOB,
-		  "bob\n",
-		  "bob must authenticate" },
-		{ { "-P", "-a", "auto" }, "alice", NULL, NULL, WOULD_ASK },
-		{ { "-P" }, "alice", ALICE, "root\n", "as root" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(askings); i++) {
 		struct gateway gateway;
 		struct run dive;
 
-		print_message("case %zu: %s\n", i, cases[i].client ? cases[i].client : "root");
-		gateway_start(&gateway, cases[i].options);
-		ask(&dive, &gateway, cases[i].client, cases[i].input);
-		run_assert_status(&dive, cases[i].runs ? 0 : 77);
-		assert_string_equal(dive.out, cases[i].runs ? cases[i].runs : "");
-		assert_contains(dive.err, cases[i].text ? cases[i].text : "");
-		if (!cases[i].input && !cases[i].text)
+		print_message("case %zu: %s\n", i, askings[i].client ? askings[i].client : "root");
+		gateway_start(&gateway, askings[i].options);
+		ask(&dive, &gateway, askings[i].client, askings[i].input);
+		run_assert_status(&dive, askings[i].runs ? 0 : 77);
+		assert_string_equal(dive.out, askings[i].runs ? askings[i].runs : "");
+		assert_contains(dive.err, askings[i].text ? askings[i].text : "");
+		if (!askings[i].input && !askings[i].text)
 			assert_string_equal(dive.err, "");
 		run_done(&dive);
 		gateway_stop(&gateway);

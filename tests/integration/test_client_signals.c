@@ -8,7 +8,7 @@
  */
 #include "cleanup.h"
 #include "deadline.h"
-#include "gateway.h"
+#include "gateway_scene.h"
 #include "must.h"
 #include "pty.h"
 #include "run.h"
@@ -27,16 +27,6 @@
 #define LOOK_MS	  5
 #define ELEVATED  "-u", "bob", "-a", "never"
 #define PATHS	  "PATH=/usr/bin:/bin"
-
-static struct gateway gateway;
-
-static const struct run_options alice = { .account = "alice" };
-
-static int teardown(void **state)
-{
-	gateway_kill(&gateway);
-	return sandbox_test_teardown(state);
-}
 
 static void expect_signal(struct run *command, int number)
 {

@@ -7,7 +7,7 @@
  */
 #include "cleanup.h"
 #include "deadline.h"
-#include "gateway.h"
+#include "gateway_scene.h"
 #include "must.h"
 #include "run.h"
 #include "sandbox.h"
@@ -25,16 +25,6 @@
 #define EXPECT_MS 15000
 #define LOOK_MS	  5
 #define PATHS	  "PATH=/usr/bin:/bin"
-
-static struct gateway gateway;
-
-static const struct run_options alice = { .account = "alice" };
-
-static int teardown(void **state)
-{
-	gateway_kill(&gateway);
-	return sandbox_test_teardown(state);
-}
 
 static void make_fifo(const char *path)
 {

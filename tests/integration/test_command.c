@@ -6,7 +6,7 @@
  * printable), so a shell in between that splits or expands anything is seen.
  */
 #include "cleanup.h"
-#include "gateway.h"
+#include "gateway_scene.h"
 #include "must.h"
 #include "run.h"
 #include "sandbox.h"
@@ -19,16 +19,6 @@
 
 #define WORDS_MAX 16
 
-static struct gateway gateway;
-
-static const struct run_options alice = { .account = "alice" };
-
-static int teardown(void **state)
-{
-	gateway_kill(&gateway);
-	return sandbox_test_teardown(state);
-}
-
 static void assert_words(const char *report, const char *const *words)
 {
 	char key[32];
@@ -40,6 +30,16 @@ static void assert_words(const char *report, const char *const *words)
 	}
 	(void)snprintf(key, sizeof(key), "arg%zu=", i);
 	assert_false(show_starts(report, key));
+}
+
+/* Runs alice's words behind a gateway of their own; the report must show these words. */
+static void run_alone(struct run *ret, const char *const *options, const char *const *words,
+		      const char *const *shown)
+{
+	gateway_start(&gateway, options);
+	run_dive(ret, &alice, &gateway, words);
+	run_assert_status(ret, 0);
+	assert_words(ret->out, shown);
 }
 
 /* --- words ----------------------------------------------------------------------------- */
@@ -72,10 +72,7 @@ static void test_words_arrive_unchanged(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		print_message("case: %s\n", cases[i].what);
-		gateway_start(&gateway, cases[i].options);
-		run_dive(&command, &alice, &gateway, cases[i].words);
-		run_assert_status(&command, 0);
-		assert_words(command.out, shown);
+		run_alone(&command, cases[i].options, cases[i].words, shown);
 		run_done(&command);
 		gateway_stop(&gateway);
 	}
@@ -108,10 +105,7 @@ static void test_forced_command(void **state)
 		bool login = cases[i].words[0] && strcmp(cases[i].words[0], "-l") == 0;
 
 		print_message("case: %s\n", cases[i].what);
-		gateway_start(&gateway, cases[i].options);
-		run_dive(&command, &alice, &gateway, cases[i].words);
-		run_assert_status(&command, 0);
-		assert_words(command.out, cases[i].shown);
+		run_alone(&command, cases[i].options, cases[i].words, cases[i].shown);
 		show_expect(command.out, "cwd", login ? "/home/alice" : "/");
 		run_done(&command);
 		gateway_stop(&gateway);
@@ -148,10 +142,7 @@ static void test_login_shell(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		print_message("case: %s\n", cases[i].what);
-		gateway_start(&gateway, cases[i].options);
-		run_dive(&command, &alice, &gateway, cases[i].words);
-		run_assert_status(&command, 0);
-		assert_words(command.out, cases[i].shown);
+		run_alone(&command, cases[i].options, cases[i].words, cases[i].shown);
 		show_expect(command.out, "cwd", cases[i].directory);
 		run_done(&command);
 		gateway_stop(&gateway);

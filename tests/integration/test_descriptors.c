@@ -7,7 +7,7 @@
  * to another's file is found out.
  */
 #include "cleanup.h"
-#include "gateway.h"
+#include "gateway_scene.h"
 #include "must.h"
 #include "run.h"
 #include "sandbox.h"
@@ -21,24 +21,6 @@
 
 #define OWN  RUN_WORDS("-T")
 #define MANY 97
-
-static const char *const both[][5] = { { "-T" }, { "-u", "bob", "-a", "never" } };
-
-static struct gateway gateway;
-
-static int teardown(void **state)
-{
-	gateway_kill(&gateway);
-	return sandbox_test_teardown(state);
-}
-
-/* Runs words behind the gateway; exit status 0 and an empty standard error are a must. */
-static void dive(struct run *ret, const struct run_options *options, const char *const *words)
-{
-	run_dive(ret, options, &gateway, words);
-	run_assert_status(ret, 0);
-	assert_string_equal(ret->err, "");
-}
 
 static bool is_open(const char *report, int number)
 {

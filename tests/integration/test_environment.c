@@ -7,7 +7,7 @@
  * there.  Which file a name leads to in the final PATH is in test_command.c.
  */
 #include "cleanup.h"
-#include "gateway.h"
+#include "gateway_scene.h"
 #include "hostile.h"
 #include "must.h"
 #include "run.h"
@@ -22,8 +22,6 @@
 #define LINES_MAX     16
 #define STANDARD_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ELEVATED      "-u", "bob", "-a", "never"
-
-static struct gateway gateway;
 
 /* Of dived's; what a service manager says to it is not for programs. */
 static const char *const server_environment[] = {
@@ -44,12 +42,6 @@ static const char *const client_environment[] = { "PATH=/client/bin",
 						  "() { x=1",
 						  "BASH_ENV=/tmp",
 						  NULL };
-
-static int teardown(void **state)
-{
-	gateway_kill(&gateway);
-	return sandbox_test_teardown(state);
-}
 
 /* Runs the report as alice, with this environment, behind a gateway with these options. */
 static void report(struct run *ret, const char *const *options, const char *const *environment)

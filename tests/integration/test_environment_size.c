@@ -6,7 +6,7 @@
  * of it, for the gateway adds them.
  */
 #include "cleanup.h"
-#include "gateway.h"
+#include "gateway_scene.h"
 #include "must.h"
 #include "run.h"
 #include "sandbox.h"
@@ -14,14 +14,6 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
-
-static struct gateway gateway;
-
-static int teardown(void **state)
-{
-	gateway_kill(&gateway);
-	return sandbox_test_teardown(state);
-}
 
 /* Fills `envp` with `count` variables of `size` bytes each, all different; `text` holds them. */
 static void make_variables(const char **envp, char *text, size_t count, size_t size)

@@ -7,14 +7,9 @@
  */
 #include "hostile_scene.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #define NOISE_LEN (10 * 1024 * 1024)
-
-static const struct message_fd standard[] = { { 0, 0 }, { 1, 0 }, { 2, 0 } };
-
-static int null = -1; /* /dev/null */
 
 /* --- what a bad client sends, after it has connected ------------------------ */
 
@@ -364,20 +359,6 @@ static void test_other_versions(void **state)
 	close_scene(&scene);
 }
 
-static int setup(void **state)
-{
-	null = MUST_INT(open("/dev/null", O_RDWR | O_CLOEXEC));
-	return sandbox_group_setup(state);
-}
-
-static int teardown(void **state)
-{
-	close_fd(&null);
-	return sandbox_group_teardown(state);
-}
-
-#define TEST(name) cmocka_unit_test_teardown(name, sandbox_test_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,5 +367,5 @@ int main(void)
 		TEST(test_other_versions),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, scene_group_setup, scene_group_teardown);
 }

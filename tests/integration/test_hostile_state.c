@@ -9,10 +9,6 @@
 
 #include <poll.h>
 
-static const struct message_fd standard[] = { { 0, 0 }, { 1, 0 }, { 2, 0 } };
-
-static int null = -1; /* /dev/null */
-
 static void send_type(const struct hostile *client, enum message_type type)
 {
 	static const uint8_t body[sizeof(struct message_request)] = { 1 };
@@ -137,20 +133,6 @@ static void test_flood_of_silent_connections(void **state)
 	close_scene(&scene);
 }
 
-static int setup(void **state)
-{
-	null = MUST_INT(open("/dev/null", O_RDWR | O_CLOEXEC));
-	return sandbox_group_setup(state);
-}
-
-static int teardown(void **state)
-{
-	close_fd(&null);
-	return sandbox_group_teardown(state);
-}
-
-#define TEST(name) cmocka_unit_test_teardown(name, sandbox_test_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,5 +141,5 @@ int main(void)
 		TEST(test_flood_of_silent_connections),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, scene_group_setup, scene_group_teardown);
 }

@@ -40,6 +40,18 @@ static void pass_lingering(const struct hostile *client, struct hostile_linger *
 	close_fd(&linger->sender);
 }
 
+/* A client that says hello, passes the lingering socket and goes. */
+static void leave_lingering(const struct scene *scene, struct hostile_linger *ret)
+{
+	struct hostile client;
+
+	hostile_connect(&client, scene->gateway.address, "alice", NULL);
+	open_lingering(ret);
+	say_hello(&client);
+	pass_lingering(&client, ret);
+	hostile_close(&client);
+}
+
 /*
  * The descriptor lies in the connection before the listener has seen it: only
  * stopping the listener makes sure of that.
@@ -55,18 +67,13 @@ static void test_linger_in_refused_connections(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
 		struct hostile_linger linger;
 		struct hostile silent;
-		struct hostile client;
 		struct scene scene;
 
 		print_message("case: %s\n", options[i][0]);
 		open_scene(&scene, options[i]);
 		hostile_connect(&silent, scene.gateway.address, "alice", NULL);
 		gateway_signal(&scene.gateway, SIGSTOP);
-		hostile_connect(&client, scene.gateway.address, "alice", NULL);
-		open_lingering(&linger);
-		say_hello(&client);
-		pass_lingering(&client, &linger);
-		hostile_close(&client);
+		leave_lingering(&scene, &linger);
 		gateway_signal(&scene.gateway, SIGCONT);
 		expect_served(&scene, "bob");
 		hostile_linger_close(&linger);
@@ -128,24 +135,17 @@ static void test_linger_in_broken_requests(void **state)
 static void test_linger_while_stopping(void **state)
 {
 	struct hostile_linger linger;
-	struct hostile client;
 	struct scene scene;
 
 	(void)state;
 	open_scene(&scene, RUN_WORDS(NULL));
 	gateway_signal(&scene.gateway, SIGSTOP);
-	hostile_connect(&client, scene.gateway.address, "alice", NULL);
-	open_lingering(&linger);
-	say_hello(&client);
-	pass_lingering(&client, &linger);
-	hostile_close(&client);
+	leave_lingering(&scene, &linger);
 	gateway_signal(&scene.gateway, SIGTERM);
 	gateway_signal(&scene.gateway, SIGCONT);
 	gateway_stop(&scene.gateway);
 	hostile_linger_close(&linger);
 }
-
-#define TEST(name) cmocka_unit_test_teardown(name, sandbox_test_teardown)
 
 int main(void)
 {

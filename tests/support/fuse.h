@@ -7,10 +7,9 @@
  * and waits, not even to be killed, for an answer.  A descriptor that merely lies in
  * a socket and is dropped with it asks nobody.
  *
- * Until fuse_release() only this test program is answered, and its children until
- * they execute something else: it may open, send and close the file as any other.
- * It must not start a command while it has the file open, though: the command would
- * hang where close-on-exec closes it.
+ * Until fuse_release() only the test's own process is answered: it may open, send and
+ * close the file as any other.  It must not start a process while it has the file open,
+ * though: that would wait where it closes or executes.
  *
  * All functions fail the running test when they cannot do their work.
  */

@@ -376,73 +376,69 @@ static void test_questions(void **state)
 	}
 }
 
+static uid_t only_bob[] = { 1001, 0 }, only_ann[] = { 1002 };
+static gid_t group[] = { 5 };
+
+static const struct {
+	const char *what;
+	struct config config;
+	bool may;
+} elevations[] = {
+	{ "as themselves", { .socket_mode = 0666, .socket_uid = (uid_t)-1 }, false },
+	{ "-u, open",
+	  { .user = "bob", .user_uid = 1001, .socket_mode = 0666, .socket_uid = (uid_t)-1 },
+	  true },
+	{ "-u, root alone",
+	  { .user = "bob", .user_uid = 1001, .socket_mode = 0600, .socket_uid = (uid_t)-1 },
+	  false },
+	{ "-u, its own socket",
+	  { .user = "bob", .user_uid = 1001, .socket_mode = 0600, .socket_uid = 1001 },
+	  false },
+	{ "-u, another's socket",
+	  { .user = "bob", .user_uid = 1001, .socket_mode = 0600, .socket_uid = 1002 },
+	  true },
+	{ "-u, group",
+	  { .user = "bob", .user_uid = 1001, .socket_mode = 0620, .socket_uid = (uid_t)-1 },
+	  true },
+	{ "-P, open", { .no_setuid = 1, .socket_mode = 0666, .socket_uid = (uid_t)-1 }, true },
+	{ "-P, own",
+	  { .no_setuid = 1, .socket_mode = 0600, .socket_uid = (uid_t)-1, .inherited.uid = 1001 },
+	  false },
+	{ "only himself allowed",
+	  { .user = "bob",
+	    .user_uid = 1001,
+	    .socket_mode = 0666,
+	    .socket_uid = (uid_t)-1,
+	    .allow_set = true,
+	    .allow_uids = only_bob,
+	    .allow_uid_count = 2 },
+	  false },
+	{ "another allowed",
+	  { .user = "bob",
+	    .user_uid = 1001,
+	    .socket_mode = 0666,
+	    .socket_uid = (uid_t)-1,
+	    .allow_set = true,
+	    .allow_uids = only_ann,
+	    .allow_uid_count = 1 },
+	  true },
+	{ "a group allowed",
+	  { .user = "bob",
+	    .user_uid = 1001,
+	    .socket_mode = 0666,
+	    .socket_uid = (uid_t)-1,
+	    .allow_set = true,
+	    .allow_gids = group,
+	    .allow_gid_count = 1 },
+	  true },
+};
+
 static void test_may_elevate(void **state)
 {
-	static uid_t only_bob[] = { 1001, 0 }, only_ann[] = { 1002 };
-	static gid_t group[] = { 5 };
-	static const struct {
-		const char *what;
-		struct config config;
-		bool may;
-	} rows[] = {
-		{ "as themselves", { .socket_mode = 0666, .socket_uid = (uid_t)-1 }, false },
-		{ "-u, open",
-		  { .user = "bob", .user_uid = 1001, .socket_mode = 0666, .socket_uid = (uid_t)-1 },
-		  true },
-		{ "-u, root alone",
-		  { .user = "bob", .user_uid = 1001, .socket_mode = 0600, .socket_uid = (uid_t)-1 },
-		  false },
-		{ "-u, its own socket",
-		  { .user = "bob", .user_uid = 1001, .socket_mode = 0600, .socket_uid = 1001 },
-		  false },
-		{ "-u, another's socket",
-		  { .user = "bob", .user_uid = 1001, .socket_mode = 0600, .socket_uid = 1002 },
-		  true },
-		{ "-u, group",
-		  { .user = "bob", .user_uid = 1001, .socket_mode = 0620, .socket_uid = (uid_t)-1 },
-		  true },
-		{ "-P, open",
-		  { .no_setuid = 1, .socket_mode = 0666, .socket_uid = (uid_t)-1 },
-		  true },
-		{ "-P, own",
-		  { .no_setuid = 1,
-		    .socket_mode = 0600,
-		    .socket_uid = (uid_t)-1,
-		    .inherited.uid = 1001 },
-		  false },
-		{ "only himself allowed",
-		  { .user = "bob",
-		    .user_uid = 1001,
-		    .socket_mode = 0666,
-		    .socket_uid = (uid_t)-1,
-		    .allow_set = true,
-		    .allow_uids = only_bob,
-		    .allow_uid_count = 2 },
-		  false },
-		{ "another allowed",
-		  { .user = "bob",
-		    .user_uid = 1001,
-		    .socket_mode = 0666,
-		    .socket_uid = (uid_t)-1,
-		    .allow_set = true,
-		    .allow_uids = only_ann,
-		    .allow_uid_count = 1 },
-		  true },
-		{ "a group allowed",
-		  { .user = "bob",
-		    .user_uid = 1001,
-		    .socket_mode = 0666,
-		    .socket_uid = (uid_t)-1,
-		    .allow_set = true,
-		    .allow_gids = group,
-		    .allow_gid_count = 1 },
-		  true },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		print_message("case: %s\n", rows[i].what);
-		assert_int_equal(config_may_elevate(&rows[i].config), rows[i].may);
+	for (size_t i = 0; i < ARRAY_LEN(elevations); i++) {
+		print_message("case: %s\n", elevations[i].what);
+		assert_int_equal(config_may_elevate(&elevations[i].config), elevations[i].may);
 	}
 }
 

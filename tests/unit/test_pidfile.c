@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "leak.h"
 #include "pidfile.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,6 @@
 
 #include <cmocka.h>
 
-static char directory[] = "/tmp/dive-pidfile-XXXXXX";
 static char error[256];
 
 static void put(const char *path, const char *text)
@@ -95,18 +95,6 @@ static void test_refused(void **state)
 			 0);
 }
 
-static int group_setup(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(directory) == 0 ? 0 : -1;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
 
 int main(void)
@@ -116,5 +104,5 @@ int main(void)
 		TEST(test_refused),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, scratch_group_setup, scratch_group_teardown);
 }

@@ -5,69 +5,63 @@
 
 #include <limits.h>
 
+static const struct {
+	const char *what;
+	bool forced, words, no_argv, login;
+	const char *argv[5];
+	const char *candidates[3];
+} commands[] = {
+	{ "program", false, true, false, false, { "prog", "it's" }, { "/a/prog", "/b/prog" } },
+	{ "forced",
+	  true,
+	  true,
+	  false,
+	  false,
+	  { "/opt/run", "-x", "prog", "it's" },
+	  { "/opt/run" } },
+	{ "forced alone", true, false, false, false, { "/opt/run", "-x" }, { "/opt/run" } },
+	{ "forced, -A", true, true, true, false, { "/opt/run", "-x" }, { "/opt/run" } },
+	{ "shell", false, false, false, false, { "dash" }, { "/bin/dash" } },
+	{ "shell, -A", false, true, true, false, { "dash" }, { "/bin/dash" } },
+	{ "login shell", false, false, false, true, { "-dash" }, { "/bin/dash" } },
+	{ "login shell, program",
+	  false,
+	  true,
+	  false,
+	  true,
+	  { "-dash", "-c", "'prog' 'it'\\''s'" },
+	  { "/bin/dash" } },
+	{ "forced, login",
+	  true,
+	  true,
+	  false,
+	  true,
+	  { "/opt/run", "-x", "prog", "it's" },
+	  { "/opt/run" } },
+};
+
 /* Words and candidates for each mix of forced command, client's words, -A and -l. */
 static void test_command(void **state)
 {
-	static const struct {
-		const char *what;
-		bool forced, words, no_argv, login;
-		const char *argv[5];
-		const char *candidates[3];
-	} rows[] = {
-		{ "program",
-		  false,
-		  true,
-		  false,
-		  false,
-		  { "prog", "it's" },
-		  { "/a/prog", "/b/prog" } },
-		{ "forced",
-		  true,
-		  true,
-		  false,
-		  false,
-		  { "/opt/run", "-x", "prog", "it's" },
-		  { "/opt/run" } },
-		{ "forced alone", true, false, false, false, { "/opt/run", "-x" }, { "/opt/run" } },
-		{ "forced, -A", true, true, true, false, { "/opt/run", "-x" }, { "/opt/run" } },
-		{ "shell", false, false, false, false, { "dash" }, { "/bin/dash" } },
-		{ "shell, -A", false, true, true, false, { "dash" }, { "/bin/dash" } },
-		{ "login shell", false, false, false, true, { "-dash" }, { "/bin/dash" } },
-		{ "login shell, program",
-		  false,
-		  true,
-		  false,
-		  true,
-		  { "-dash", "-c", "'prog' 'it'\\''s'" },
-		  { "/bin/dash" } },
-		{ "forced, login",
-		  true,
-		  true,
-		  false,
-		  true,
-		  { "/opt/run", "-x", "prog", "it's" },
-		  { "/opt/run" } },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		struct world w;
 		size_t n;
 
-		print_message("case: %s\n", rows[i].what);
+		print_message("case: %s\n", commands[i].what);
 		(void)world_of(&w, ANN, ANN);
-		if (rows[i].forced)
+		if (commands[i].forced)
 			world_force(&w);
-		if (!rows[i].words)
+		if (!commands[i].words)
 			w.argv[0] = NULL;
-		w.config.no_argv = rows[i].no_argv;
-		w.request.fixed.flags = rows[i].login ? MESSAGE_REQUEST_LOGIN : 0;
+		w.config.no_argv = commands[i].no_argv;
+		w.request.fixed.flags = commands[i].login ? MESSAGE_REQUEST_LOGIN : 0;
 		make_good(&w);
-		for (n = 0; n < 5 && rows[i].argv[n]; n++)
-			assert_string_equal(w.plan.argv[n], rows[i].argv[n]);
+		for (n = 0; n < 5 && commands[i].argv[n]; n++)
+			assert_string_equal(w.plan.argv[n], commands[i].argv[n]);
 		assert_null(w.plan.argv[n]);
-		for (n = 0; n < 3 && rows[i].candidates[n]; n++)
-			assert_string_equal(w.plan.candidates[n], rows[i].candidates[n]);
+		for (n = 0; n < 3 && commands[i].candidates[n]; n++)
+			assert_string_equal(w.plan.candidates[n], commands[i].candidates[n]);
 		assert_null(w.plan.candidates[n]);
 		plan_done(&w.plan);
 		assert_null(w.plan.argv);

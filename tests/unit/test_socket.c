@@ -5,6 +5,7 @@
  */
 #include "cleanup.h"
 #include "leak.h"
+#include "scratch.h"
 #include "socket.h"
 
 #include <errno.h>
@@ -21,7 +22,6 @@
 
 #include <cmocka.h>
 
-static char directory[] = "/tmp/dive-socket-XXXXXX";
 static char error[512];
 
 static struct config make(const char *address, mode_t mode)
@@ -177,18 +177,6 @@ static void test_refused(void **state)
 	assert_int_equal(unlink("file") | unlink("link") | rmdir("d"), 0);
 }
 
-static int group_setup(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(directory) == 0 ? 0 : -1;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
 
 int main(void)
@@ -202,5 +190,5 @@ int main(void)
 		TEST(test_refused),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, scratch_group_setup, scratch_group_teardown);
 }
