@@ -78,7 +78,7 @@ static int rights_collect(struct rights *rights, struct msghdr *msg)
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
 			if (pidfd || rights->count == ARRAY_LEN(rights->fds)) {
 				result = pidfd ? result : -EBADMSG;
-				close_fd(&fd);
+				release_fds(&fd, 1);
 			} else {
 				rights->fds[rights->count++] = fd;
 			}

@@ -226,10 +226,9 @@ int request_recv(int sock, int64_t deadline, struct request *ret, const char **r
 	return 0;
 }
 
-void request_close_fds(struct request *request)
+void request_drop_fds(struct request *request)
 {
 	int *all = calloc(request->fd_count + 1, sizeof(*all));
-	int directories[] = { request->cwd, request->root, request->terminal };
 
 	/* At once, so that one child is enough for all that may block. */
 	for (size_t i = 0; i < request->fd_count; i++) {
@@ -240,11 +239,18 @@ void request_close_fds(struct request *request)
 	}
 	if (all)
 		release_fds(all, request->fd_count);
-	release_fds(directories, ARRAY_LEN(directories));
 	free(all);
 	free(request->fds);
 	request->fds = NULL;
 	request->fd_count = 0;
+}
+
+void request_close_fds(struct request *request)
+{
+	int others[] = { request->cwd, request->root, request->terminal };
+
+	request_drop_fds(request);
+	release_fds(others, ARRAY_LEN(others));
 	request->cwd = request->root = request->terminal = -1;
 }
 

@@ -55,5 +55,8 @@ void request_done(struct request *request);
  */
 void request_close_fds(struct request *request);
 
+/* The same for those of the program only: the directories are still to be entered. */
+void request_drop_fds(struct request *request);
+
 /* The descriptor the program would have as `number`, or -1. */
 int request_find_fd(const struct request *request, int number);

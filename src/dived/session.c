@@ -143,6 +143,9 @@ static int spawn(struct session *session, struct fault *fault)
 	r = audit_spawn(&session->audit, &session->facts, fault);
 	if (r)
 		return r;
+	/* Else the child closes them when it executes the program, and may wait there. */
+	if (session->config->no_fds)
+		request_drop_fds(&session->request);
 	session->recorded = true;
 	session->started = deadline_now();
 	introduce_tell(session, CONTROL_LIMIT, SPAWN_MS / 1000 + WATCHDOG_GRACE_S);

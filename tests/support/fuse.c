@@ -34,6 +34,7 @@
 #define BUFFER_SIZE (64 * 1024)
 #define WRITE_MAX   4096
 #define HELD_MAX    1024
+#define LIFE_S	    90
 #define DEADLINE_MS 20000
 #define READY	    'r'
 #define HELD	    'h'
@@ -225,6 +226,7 @@ __attribute__((noreturn)) static void child_serve(int control, const char *direc
 	char options[128];
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)alarm(LIFE_S); /* should the test itself come to wait for what we hold up */
 	if (close_range(3, (unsigned)control - 1, 0) < 0 ||
 	    close_range((unsigned)control + 1, ~0U, 0) < 0)
 		_exit(errno);
