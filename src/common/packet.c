@@ -76,8 +76,10 @@ static int rights_collect(struct rights *rights, struct msghdr *msg)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (pidfd || rights->count == ARRAY_LEN(rights->fds)) {
-				result = pidfd ? result : -EBADMSG;
+			if (pidfd) {
+				close_fd(&fd); /* the kernel's own: nothing to wait for */
+			} else if (rights->count == ARRAY_LEN(rights->fds)) {
+				result = -EBADMSG;
 				release_fds(&fd, 1);
 			} else {
 				rights->fds[rights->count++] = fd;
