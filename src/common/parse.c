@@ -144,3 +144,32 @@ int parse_proc_field(const char *text, const char *key, int base, uint64_t *ret)
 	}
 	return -ENOENT;
 }
+
+int parse_map_line(const char **text, uint32_t *ret_inside, uint32_t *ret_outside,
+		   uint32_t *ret_count)
+{
+	const char *at = *text;
+	uint64_t values[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t len;
+		int r;
+
+		at += strspn(at, " \t");
+		len = strspn(at, "0123456789");
+		r = parse_digits(at, len, 10, &values[i]);
+		if (r < 0)
+			return r;
+		if (values[i] > UINT32_MAX)
+			return -ERANGE;
+		at += len;
+	}
+	at += strspn(at, " \t");
+	if (*at != '\n' && *at != '\0')
+		return -EINVAL;
+	*ret_inside = (uint32_t)values[0];
+	*ret_outside = (uint32_t)values[1];
+	*ret_count = (uint32_t)values[2];
+	*text = at + (*at == '\n');
+	return 0;
+}

@@ -39,3 +39,10 @@ int parse_fd(const char *text, int max, bool allow_none, int *ret);
  * -ENOENT when there is no such line.
  */
 int parse_proc_field(const char *text, const char *key, int base, uint64_t *ret);
+
+/*
+ * One line of /proc/PID/uid_map: three numbers with blanks around.  *text moves
+ * behind it.  Return: 0; -EINVAL; -ERANGE.
+ */
+int parse_map_line(const char **text, uint32_t *ret_inside, uint32_t *ret_outside,
+		   uint32_t *ret_count);

@@ -17,12 +17,14 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <string.h>
 
 #define ENTRY_SIZE_FIRST ((size_t)4096)
 #define ENTRY_SIZE_MAX	 ((size_t)1024 * 1024)
+#define GROUPS_FIRST	 64	   /* room for the first attempt */
 #define SHELL_DEFAULT	 "/bin/sh" /* passwd(5): an empty field means this */
 
 /* What a lookup asks for and where its raw answer goes. */
@@ -183,6 +185,33 @@ int account_group(const char *text, gid_t *ret)
 		return -EIO;
 	*ret = lookup.group.gr_gid;
 	return 0;
+}
+
+int account_groups(const char *name, gid_t gid, gid_t **ret, size_t *ret_count)
+{
+	int room = GROUPS_FIRST;
+
+	for (;;) {
+		cleanup_free gid_t *groups = calloc((size_t)room, sizeof(*groups));
+		int count = room;
+
+		if (!groups)
+			return -ENOMEM;
+		if (getgrouplist(name, gid, groups, &count) >= 0) {
+			/* setgroups(2) would refuse it, later and with less to say */
+			for (int i = 0; i < count; i++)
+				if (groups[i] == (gid_t)-1)
+					return -EIO;
+			*ret = take_ptr(groups);
+			*ret_count = (size_t)count;
+			return 0;
+		}
+		if (count <= room)
+			return -EIO; /* not for lack of room */
+		if (count > NGROUPS_MAX)
+			return -ERANGE;
+		room = count;
+	}
 }
 
 void account_nameless(uid_t uid, gid_t gid, struct account *ret)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct account {
@@ -36,6 +37,13 @@ int account_by_text(const char *text, struct account *ret);
 
 /* A name or a number (which needs no entry) of a group.  Return: as above. */
 int account_group(const char *text, gid_t *ret);
+
+/*
+ * The groups of an account, `gid` among them, in no order: what initgroups(3) would set.
+ * Bounded by what a process may have.  Return: 0 with *ret the caller's to free(3);
+ * -ERANGE for more than that; -ENOMEM; -EIO.
+ */
+int account_groups(const char *name, gid_t gid, gid_t **ret, size_t *ret_count);
 
 /* *ret becomes an account with ids only.  Cannot fail. */
 void account_nameless(uid_t uid, gid_t gid, struct account *ret);

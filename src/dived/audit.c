@@ -221,15 +221,26 @@ static void audit_send_or_log(const struct audit *audit, int type, const struct 
 		log_error("audit record not written (%s): %.120s", strerror(-error), record->text);
 }
 
-static void audit_read_namespaces(struct record_namespaces *ret)
+static_assert(RECORD_NAMESPACES == NAMESPACE_KINDS, "one list, in one order");
+
+/* Those that the program will have: dived's own, unless it enters another. */
+static void audit_read_namespaces(const struct audit_facts *facts, struct record_namespaces *ret)
 {
+	const struct namespace_set *set = facts->namespaces;
+
 	for (size_t i = 0; i < RECORD_NAMESPACES; i++) {
 		char path[32];
 		struct stat status;
+		int r;
 
 		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", record_namespace_names[i]);
-		ret->inode[i] = stat(path, &status) == 0 ? status.st_ino : 0;
+		r = set && set->fds[i] >= 0 ? fstat(set->fds[i], &status) : stat(path, &status);
+		ret->inode[i] = r == 0 ? status.st_ino : 0;
 	}
+	if (facts->new_mounts)
+		ret->inode[NAMESPACE_MNT] = RECORD_NAMESPACE_NEW;
+	if (set && set->fresh_pid)
+		ret->inode[NAMESPACE_PID] = RECORD_NAMESPACE_NEW;
 }
 
 int audit_spawn(const struct audit *audit, const struct audit_facts *facts, struct fault *fault)
@@ -248,7 +259,7 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "loginuid", 0,
 				 "the client's login uid cannot be carried over");
 
-	audit_read_namespaces(&namespaces);
+	audit_read_namespaces(facts, &namespaces);
 	if (demand != AUDIT_DEMAND_NONE) {
 		record_spawn(RECORD_AUDIT, facts, &namespaces, &record);
 		error = audit_send_record(audit, AUDIT_USER_CMD, &record, facts->tty, true);

@@ -14,6 +14,7 @@
 #include "account.h"
 #include "config.h"
 #include "fault.h"
+#include "namespace.h"
 #include "peer.h"
 
 #include <stdbool.h>
@@ -52,6 +53,8 @@ struct audit_facts {
 	size_t fd_count;
 	bool elevated;
 	bool login_uid_kept; /* the client's login uid was carried over to this process */
+	const struct namespace_set *namespaces; /* what the program enters; NULL: nothing */
+	bool new_mounts;			/* it gets a mount namespace of its own */
 };
 
 /*

@@ -314,7 +314,7 @@ int auth_close(struct auth *auth, const struct message_exited *exited, struct fa
 
 	if (!auth->pamh)
 		return 0;
-	auth->conversation.mute = exited != NULL;
+	auth->conversation.mute = auth->conversation.mute || exited;
 	arm_close(auth, exited);
 	if (auth->opened) {
 		auth->last = pam_close_session(auth->pamh, 0);

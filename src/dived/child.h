@@ -16,18 +16,25 @@
 /* What a step sees.  Set up before the fork; steps change it only in the child. */
 struct child {
 	const struct plan *plan;
-	int report;	 /* our end of the pair, in the child */
-	pid_t parent;	 /* the session's id */
+	int report;	 /* our end of the pair, in the child; -1: executed in place (-J) */
+	int parent;	 /* pidfd of the session's process; -1: executed in place */
+	int proc;	 /* dived's own /proc; -1 where there is none */
+	int directory;	 /* -h's DIR once it is open; else -1 */
+	bool in_cgroup;	 /* the kernel has put the child there from its first moment */
 	int *sources;	 /* plan->fd_count descriptors, filled by the fds step */
 	int null;	 /* /dev/null, read-write */
 	int highest;	 /* highest target number, -1 for none */
 	uint32_t detail; /* a number for the report, see struct child_report */
 };
 
-/* What comes back when a step fails. */
+/*
+ * What comes back when a step fails.  A child that enters or makes a pid namespace
+ * goes on as a new process: it says so with CHILD_MOVED and the new id.
+ */
+#define CHILD_MOVED UINT32_MAX
 struct child_report {
-	uint32_t step;	 /* index into child_steps */
-	int32_t error;	 /* positive errno */
+	uint32_t step;	 /* index into child_steps, or CHILD_MOVED */
+	int32_t error;	 /* positive errno; CHILD_MOVED: the id */
 	uint32_t detail; /* room: how many descriptors are needed; limits: which one */
 };
 
@@ -46,10 +53,17 @@ extern const unsigned child_step_count;
 
 /* What is needed before PAM may lower limits: child_prepare() makes it. */
 struct child_channel {
-	int ours; /* both owned; -1 when closed */
+	int ours; /* all owned; -1 when closed */
 	int theirs;
 	int null;
+	int parent;
+	int proc;
 };
+#define CHILD_CHANNEL_CLOSED                                                                       \
+	(struct child_channel)                                                                     \
+	{                                                                                          \
+		-1, -1, -1, -1, -1                                                                 \
+	}
 
 int child_prepare(struct child_channel *ret);
 void child_channel_done(struct child_channel *channel);
@@ -67,7 +81,26 @@ void child_channel_done(struct child_channel *channel);
 int child_start(const struct plan *plan, struct child_channel *channel, int64_t deadline,
 		pid_t *ret, struct fault *fault);
 
+/*
+ * Executes the program in the calling process, without a fork (-J).  Returns only
+ * when a step has failed: the process is then of no more use than to say so.
+ * Return: -EACCES with *fault filled.
+ */
+int child_execute(const struct plan *plan, struct child_channel *channel, struct fault *fault);
+
+/*
+ * Changes to a directory of this name as the child sees it, without magic links of
+ * proc(5) where the namespaces are somebody else's.  Return: 0; -errno.
+ */
+int child_enter_directory(struct child *child, const char *path);
+
 /* The steps, by file. */
+int child_cgroup(struct child *child);
+int child_namespaces(struct child *child);
+int child_move(struct child *child);
+int child_contents(struct child *child);
+int child_root(struct child *child);
+int child_undumpable(struct child *child);
 int child_signals(struct child *child);
 int child_limits_raise(struct child *child);
 int child_room(struct child *child);
@@ -84,3 +117,6 @@ int child_umask(struct child *child);
 int child_fds(struct child *child);
 int child_limits(struct child *child);
 int child_exec(struct child *child);
+int child_securebits(struct child *child);
+int child_bounding(struct child *child);
+int child_no_new_privs(struct child *child);

@@ -9,8 +9,8 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,8 +21,8 @@ int child_groups(struct child *child)
 {
 	const struct plan *plan = child->plan;
 
-	if (!plan->change_ids && geteuid() != 0)
-		return 0; /* as dived runs: nothing was changed and nothing may be */
+	if (!plan->change_groups)
+		return 0;
 	return setgroups(plan->group_count, plan->groups) ? -errno : 0;
 }
 
@@ -35,6 +35,7 @@ int child_nproc(struct child *child)
 	return setrlimit(RLIMIT_NPROC, &plan->limits[RLIMIT_NPROC]) ? -errno : 0;
 }
 
+/* Whether they could be taken back is tried when the capabilities are gone: child_caps.c. */
 int child_ids(struct child *child)
 {
 	const struct plan *plan = child->plan;
@@ -43,41 +44,16 @@ int child_ids(struct child *child)
 
 	if (!plan->change_ids)
 		return 0;
-	if (setresgid(plan->gid, plan->gid, plan->gid) ||
-	    setresuid(plan->uid, plan->uid, plan->uid))
+	if (setresgid(plan->gid, plan->egid, plan->egid) ||
+	    setresuid(plan->uid, plan->euid, plan->euid))
 		return -errno;
 	if (getresuid(&uid[0], &uid[1], &uid[2]) || getresgid(&gid[0], &gid[1], &gid[2]))
 		return -errno;
-	for (int i = 0; i < 3; i++)
-		if (uid[i] != plan->uid || gid[i] != plan->gid)
-			return -EPERM;
-	if (getgroups(0, NULL) != (int)plan->group_count)
+	if (uid[0] != plan->uid || uid[1] != plan->euid || uid[2] != plan->euid)
 		return -EPERM;
-	if (plan->uid != 0 && setuid(0) == 0)
-		return -EPERM; /* it could be taken back, so it has not been given up */
-	return 0;
-}
-
-/*
- * For a target other than root nothing may be left.  The kernel drops all but
- * the inheritable set with the uid, unless dived was started with securebits
- * that keep them; so the sets are emptied and read back whatever it did.
- */
-int child_capabilities(struct child *child)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	if (!child->plan->change_ids || child->plan->uid == 0)
-		return 0;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) && errno != EINVAL)
-		return -errno; /* EINVAL: a kernel that has no ambient set */
-	if (syscall(SYS_capset, &head, sets) || syscall(SYS_capget, &head, sets))
-		return -errno;
-	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
-		if (sets[i].effective || sets[i].permitted || sets[i].inheritable)
-			return -EPERM;
-	return 0;
+	if (gid[0] != plan->gid || gid[1] != plan->egid || gid[2] != plan->egid)
+		return -EPERM;
+	return getgroups(0, NULL) == (int)plan->group_count ? 0 : -EPERM;
 }
 
 int child_keyring(struct child *child)
@@ -95,9 +71,10 @@ int child_death_signal(struct child *child)
 		return 0;
 	if (prctl(PR_SET_PDEATHSIG, (unsigned long)child->plan->death_signal, 0, 0, 0))
 		return -errno;
-	if (getppid() != child->parent) /* it died before it could have been told */
-		return -ESRCH;
-	return 0;
+	/* It may have died before it could have been told.  Not getppid(2): in a pid
+	   namespace the parent has no number. */
+	struct pollfd parent = { .fd = child->parent, .events = POLLIN };
+	return child->parent >= 0 && poll(&parent, 1, 0) != 0 ? -ESRCH : 0;
 }
 
 int child_limits_raise(struct child *child)

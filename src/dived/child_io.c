@@ -41,25 +41,32 @@ int child_signals(struct child *child)
 	return sigprocmask(SIG_SETMASK, &none, NULL) ? -errno : 0;
 }
 
-/* Either way the program leads a process group, which its id names. */
+/* Either way the program leads a process group, which its id names; but for -J -S. */
 int child_session(struct child *child)
 {
+	/* One that leads a session already is executed in place, without a terminal: session.c. */
 	if (child->plan->new_session)
-		return setsid() < 0 ? -errno : 0;
-	return setpgid(0, 0) ? -errno : 0;
+		return setsid() < 0 && getsid(0) != getpid() ? -EPERM : 0;
+	return child->plan->new_group && setpgid(0, 0) ? -errno : 0;
 }
 
 int child_directory(struct child *child)
 {
-	if (child->plan->directory < 0)
+	int directory = child->directory >= 0 ? child->directory : child->plan->directory;
+
+	if (directory < 0)
 		return 0;
-	return fchdir(child->plan->directory) ? -errno : 0;
+	return fchdir(directory) ? -errno : 0;
 }
 
 int child_home(struct child *child)
 {
+	const struct namespace_set *namespaces = child->plan->namespaces;
+
 	if (!child->plan->home)
 		return 0;
+	if (namespaces && namespaces->foreign) /* where a link may lead to what is open here */
+		return child_enter_directory(child, child->plan->home);
 	return chdir(child->plan->home) ? -errno : 0;
 }
 
@@ -84,7 +91,7 @@ static int source_of(const struct child *child, size_t i)
 int child_room(struct child *child)
 {
 	int top = child->highest > child->report ? child->highest : child->report;
-	size_t moves = child->report <= child->highest;
+	size_t moves = child->report >= 0 && child->report <= child->highest;
 	struct rlimit limit;
 
 	for (size_t i = 0; i < child->plan->fd_count; i++) {
@@ -127,9 +134,9 @@ static int lift(const struct child *child, int fd)
 int child_fds(struct child *child)
 {
 	const struct plan *plan = child->plan;
-	int report = lift(child, child->report);
+	int report = child->report < 0 ? -1 : lift(child, child->report);
 
-	if (report < 0)
+	if (report < 0 && child->report >= 0)
 		return report;
 	child->report = report;
 	for (size_t i = 0; i < plan->fd_count; i++) {

@@ -16,10 +16,13 @@
 #include "account.h"
 #include "cleanup.h"
 #include "environment.h"
-#include "parse.h"
+#include "message.h"
+#include "namespace.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +74,29 @@ static int copy_groups(struct config_inherited *inherited)
 	return 0;
 }
 
+/* Like nohup(1) it may have been started so that programs ignore them as well. */
+static unsigned ignored_signals(void)
+{
+	static const struct {
+		int number;
+		unsigned bit;
+	} signals[] = {
+		{ SIGHUP, MESSAGE_IGNORED_HUP },
+		{ SIGINT, MESSAGE_IGNORED_INT },
+		{ SIGQUIT, MESSAGE_IGNORED_QUIT },
+	};
+	unsigned ignored = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		struct sigaction action;
+
+		if (sigaction(signals[i].number, NULL, &action) == 0 &&
+		    action.sa_handler == SIG_IGN)
+			ignored |= signals[i].bit;
+	}
+	return ignored;
+}
+
 static int inherit(struct config_inherited *inherited, const struct complaint *complaint)
 {
 	int error;
@@ -78,6 +104,7 @@ static int inherit(struct config_inherited *inherited, const struct complaint *c
 	inherited->umask = umask(077);
 	inherited->uid = geteuid();
 	inherited->gid = getegid();
+	inherited->ignored = ignored_signals();
 	for (unsigned i = 0; i < RLIM_NLIMITS; i++)
 		if (getrlimit((__rlimit_resource_t)i, &inherited->limits[i]))
 			return complain(complaint, "resource limit %u cannot be read: %s", i,
@@ -135,23 +162,6 @@ static int check_authenticate(struct config *config, const struct complaint *com
 	return complain(complaint, "-a %s: %s", config->authenticate_text, HOOK_GONE);
 }
 
-static int check_user(struct config *config, const struct complaint *complaint)
-{
-	struct account account;
-	int error;
-
-	if (!config->user)
-		return 0;
-	error = account_by_text(config->user, &account);
-	if (error == -ENOENT && parse_is_number(config->user))
-		return complain(complaint, "-u %s: this number has no passwd entry", config->user);
-	if (error)
-		return complain_lookup(complaint, "-u", config->user, "account", error);
-	config->user_uid = account.uid;
-	account_done(&account);
-	return 0;
-}
-
 static int check_pam(struct config *config, const struct complaint *complaint)
 {
 	const char *service = config->pam_service;
@@ -197,9 +207,17 @@ static int check_variables(struct config *config, const struct complaint *compla
 
 static int check_exclusive(struct config *config, const struct complaint *complaint)
 {
+	const char *unchanged = config->just_execute == 2 ? "-j" : "-P";
+
 	if (config->no_setuid && config->user)
-		return complain(complaint, "-u %s: excluded by -P, which changes no ids",
-				config->user);
+		return complain(complaint, "-u %s: excluded by %s, which changes no ids",
+				config->user, unchanged);
+	if (config->no_setuid && config->groups.count > 0)
+		return complain(complaint, "-g %s: excluded by %s, which changes no groups",
+				config->groups.items[0], unchanged);
+	if (config->no_setuid && config->effective_user)
+		return complain(complaint, "-e %s: excluded by %s, which changes no ids",
+				config->effective_user, unchanged);
 	if (config->no_environment && config->environment != CONFIG_ENVIRONMENT_DEFAULT &&
 	    config->environment != CONFIG_ENVIRONMENT_NONE)
 		return complain(complaint, "--environment %s: excluded by -E, which means none",
@@ -241,6 +259,14 @@ static int check_privilege(struct config *config, const struct complaint *compla
 		return complain(complaint,
 				"-u %s: dived does not run as root and cannot change its ids",
 				config->user);
+	if (config->groups.count > 0)
+		return complain(complaint,
+				"-g %s: dived does not run as root and cannot change its groups",
+				config->groups.items[0]);
+	if (config->effective_user)
+		return complain(complaint,
+				"-e %s: dived does not run as root and cannot change its ids",
+				config->effective_user);
 	if (config->audit == CONFIG_AUDIT_REQUIRE)
 		return complain(complaint, "--audit require: dived does not run as root");
 	config->no_pam = 1;
@@ -248,12 +274,16 @@ static int check_privilege(struct config *config, const struct complaint *compla
 	return 0;
 }
 
-static int check_safety(struct config *config, const struct complaint *complaint)
+static int judge_safety(const struct config *config, const struct complaint *complaint)
 {
 	bool may_elevate = config_may_elevate(config);
 	bool all = config->environment == CONFIG_ENVIRONMENT_ALL;
+	int error = config_check_client_root(config, complaint);
 
-	if (config->allow_insecure)
+	if (error) /* not a matter of --allow-insecure: it would give root away at once */
+		return error;
+	/* With -J environment, directory and command are of one who starts dived. */
+	if (config->allow_insecure || config->mode == CONFIG_MODE_EXECUTE)
 		return 0;
 	if (all && may_elevate)
 		return complain(complaint, "--environment all: a client would control the "
@@ -276,24 +306,61 @@ static int check_safety(struct config *config, const struct complaint *complaint
 	return 0;
 }
 
+/* Of sockets that are passed nothing is known yet: refused is what none would make safe. */
+static int check_safety(struct config *config, const struct complaint *complaint)
+{
+	struct config either_way = *config;
+	int error;
+
+	if (!config->listen_fds)
+		return judge_safety(config, complaint);
+	either_way.passed = (struct config_access){ true, 0600, 0 };
+	error = judge_safety(&either_way, complaint);
+	if (!error)
+		return 0;
+	either_way.passed.mode = 0666;
+	return judge_safety(&either_way, complaint);
+}
+
+int config_admit(struct config *config, const struct config_access *access, char *error,
+		 size_t error_size)
+{
+	config->passed = *access;
+	config->passed.known = true;
+	return judge_safety(config, &(struct complaint){ error, error_size });
+}
+
 /*
- * The order matters: names before what is derived from them, contradictions
- * before -P and --no-pam are implied, safety when all else is known.
+ * The order matters: the mode first, since it decides whether there is PAM; names
+ * before what is derived from them, contradictions before -P and --no-pam are
+ * implied, safety when all else is known.
  */
 static int (*const checks[])(struct config *config, const struct complaint *complaint) = {
-	check_address,	      check_authenticate, check_exclusive, check_user,	 check_pam,
-	config_resolve_names, check_variables,	  check_privilege, check_safety,
+	check_authenticate,
+	config_check_mode,
+	check_address,
+	check_exclusive,
+	config_resolve_names,
+	config_check_user,
+	config_check_effective_user,
+	check_pam,
+	check_variables,
+	check_privilege,
+	config_check_place,
+	config_check_limits,
+	config_check_capabilities,
+	check_safety,
 };
 
 static int validate(struct config *config, const struct complaint *complaint)
 {
+	config->allow_set = config->allow.count > 0;
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
 		int error = checks[i](config, complaint);
 
 		if (error)
 			return error;
 	}
-	config->allow_set = config->allow.count > 0;
 	if (!config->pam_service)
 		config->pam_service = PAM_SERVICE_DEFAULT;
 	return 0;
@@ -302,7 +369,7 @@ static int validate(struct config *config, const struct complaint *complaint)
 /* --- the whole --------------------------------------------------------------- */
 
 static const struct config config_defaults = {
-	.socket_mode = 0600,
+	.socket_mode = CONFIG_SOCKET_MODE_UNSET,
 	.socket_uid = (uid_t)-1,
 	.socket_gid = (gid_t)-1,
 	.user_uid = (uid_t)-1,
@@ -314,6 +381,8 @@ static const struct config config_defaults = {
 	.auth_user = "client",
 	.auth_tries = 3,
 	.auth_timeout = 120,
+	.cgroup_fd = -1,
+	.root_fd = -1,
 	.inherited.directory = -1,
 };
 
@@ -358,22 +427,44 @@ int config_load(char *const *argv, struct config *ret, char *error, size_t error
 	return 0;
 }
 
+size_t config_list_kept(const struct config *config, int ret[CONFIG_KEPT_MAX])
+{
+	const int own[] = { config->inherited.directory, config->cgroup_fd, config->root_fd };
+	size_t count = 0;
+
+	static_assert(ARRAY_LEN(own) + NAMESPACE_KEPT_MAX <= CONFIG_KEPT_MAX, "room for all");
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (own[i] >= 0)
+			ret[count++] = own[i];
+	if (config->namespaces)
+		count += namespace_list_kept(config->namespaces, ret + count);
+	return count;
+}
+
 void config_done(struct config *config)
 {
 	/* Owned by the config; const is a promise to everybody else. */
 	char **environment = (char **)(uintptr_t)config->inherited.environment;
 	bool owned = environment != NULL;
 
-	option_list_done(&config->pidfiles);
-	option_list_done(&config->allow);
-	option_list_done(&config->environment_keep);
-	option_list_done(&config->environment_set);
+	struct option_list *const lists[] = {
+		&config->pidfiles,	&config->allow,		  &config->groups,
+		&config->unshare_names, &config->setns,		  &config->setns_pid,
+		&config->pivot_root,	&config->contents,	  &config->environment_keep,
+		&config->limit_texts,	&config->environment_set, &config->retain_names,
+		&config->remove_names,	&config->ambient_names,
+	};
+	/* In a zeroed config, which is empty too, 0 would be somebody else's. */
+	int *const fds[] = { &config->inherited.directory, &config->cgroup_fd, &config->root_fd };
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		option_list_done(lists[i]);
+	for (size_t i = 0; owned && i < ARRAY_LEN(fds); i++)
+		close_fd(fds[i]);
 	free(config->allow_uids);
 	free(config->allow_gids);
+	free(config->group_ids);
 	environment_done(&environment);
 	free(config->inherited.groups);
-	/* In a zeroed config, which is empty too, this 0 would be somebody else's. */
-	if (owned)
-		close_fd(&config->inherited.directory);
 	*config = config_defaults;
 }

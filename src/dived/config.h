@@ -11,6 +11,7 @@
 #include "options.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -38,6 +39,39 @@ enum config_disconnect {
 	CONFIG_DISCONNECT_IGNORE,
 };
 
+/* How a gateway gets its clients. */
+enum config_mode {
+	CONFIG_MODE_LISTEN,  /* ADDRESS, or the sockets of --listen-fds */
+	CONFIG_MODE_ONCE,    /* the same with -F: one client, served by this process */
+	CONFIG_MODE_INETD,   /* -i: descriptor 0 is the client */
+	CONFIG_MODE_EXECUTE, /* -J, -j: no client; whoever starts dived gets the program */
+};
+
+/* --rlimit: one entry a resource, in the kernel's numbering. */
+struct config_limit {
+	bool set;
+	struct rlimit value;
+};
+
+#define CONFIG_CAPABILITIES_MAX 64 /* as many as the masks have bits */
+
+/* Sets of capabilities; bit n is capability n. */
+struct config_capabilities {
+	bool set; /* -c was given */
+	uint64_t effective;
+	uint64_t permitted;
+	uint64_t inheritable;
+};
+
+/* Who can connect at all. */
+struct config_access {
+	bool known;
+	mode_t mode;
+	uid_t uid;
+};
+
+struct namespaces;
+
 /* What dived itself was started with: the program inherits parts of it. */
 struct config_inherited {
 	char *const *environment;	    /* owned copy, NULL-terminated */
@@ -48,20 +82,32 @@ struct config_inherited {
 	gid_t gid;
 	gid_t *groups; /* supplementary; owned */
 	size_t group_count;
+	unsigned ignored; /* enum message_ignored: what dived was started with ignored */
+	const int *fds;	  /* -J: open descriptors from 3 up, ascending; borrowed */
+	size_t fd_count;
 };
 
 struct config {
 	/* serving */
-	const char *address; /* as given: a path, or "@name" */
+	enum config_mode mode; /* derived from the next five */
+	unsigned inetd;
+	unsigned listen_fds;
+	unsigned just_execute; /* 1: -J; 2: -j, which implies -S -T -P */
+	unsigned no_fork;
+	unsigned children_daemon; /* accepted, means nothing */
+	const char
+		*address; /* as given: a path, or "@name"; a word for the log where there is none */
 	unsigned detach;
 	struct option_list pidfiles;
 	mode_t socket_mode;
+	bool socket_mode_set;	  /* -C was given */
 	const char *socket_owner; /* -U as given, NULL for none */
 	uid_t socket_uid;	  /* (uid_t)-1: unchanged */
 	gid_t socket_gid;
-	struct option_list allow; /* --allow as given */
-	bool allow_set;		  /* --allow was given: only these (and nobody else) */
-	uid_t *allow_uids;	  /* owned */
+	struct config_access passed; /* --listen-fds: see config_admit() */
+	struct option_list allow;    /* --allow as given */
+	bool allow_set;		     /* --allow was given: only these (and nobody else) */
+	uid_t *allow_uids;	     /* owned */
 	size_t allow_uid_count;
 	gid_t *allow_gids; /* owned */
 	size_t allow_gid_count;
@@ -81,8 +127,14 @@ struct config {
 	unsigned allow_insecure;
 
 	/* who */
-	const char *user; /* -u as given, NULL for the client */
-	uid_t user_uid;	  /* of -u, for the checks at start-up only */
+	const char *user;   /* -u as given, NULL for the client */
+	uid_t user_uid;	    /* of -u, for the checks at start-up only */
+	gid_t user_gid;	    /* the same */
+	bool user_nameless; /* -u is a number without a passwd entry (needs -g, and PAM off) */
+	struct option_list groups; /* -g as given */
+	gid_t *group_ids;	   /* owned; first is the primary group */
+	size_t group_id_count;
+	const char *effective_user; /* -e as given */
 	unsigned no_setuid;
 
 	/* PAM */
@@ -106,6 +158,37 @@ struct config {
 	unsigned no_umask;
 	unsigned no_setsid;
 	unsigned no_csctty;
+
+	/* where */
+	struct option_list unshare_names; /* -s as given */
+	unsigned unshare;		  /* bits 1 << enum namespace_kind */
+	const char *setup;
+	struct option_list setns;     /* -N as given */
+	struct option_list setns_pid; /* --setns-pid as given */
+	const char *chroot;
+	struct option_list pivot_root; /* NEW, OLD */
+	const char *chdir;
+	unsigned client_chroot;
+	unsigned root_to_current;
+	struct option_list contents; /* FILE, TEXT, FILE, TEXT... as given */
+	unsigned setup_idmap;	     /* -tt */
+	const char *cgroup;
+	int cgroup_fd;		       /* the directory; owned; -1 for none */
+	int root_fd;		       /* -W: dived's root directory; owned; -1 for none */
+	struct namespaces *namespaces; /* owned by main; NULL before they are made, or for none */
+
+	/* with what privileges */
+	struct option_list limit_texts;
+	struct config_limit limits[RLIM_NLIMITS];
+	struct option_list retain_names;
+	struct option_list remove_names;
+	struct option_list ambient_names;
+	const char *capabilities_text;
+	uint64_t bounding_drop; /* of -B or -b: capabilities to take out of the bounding set */
+	uint64_t ambient;	/* of -m */
+	struct config_capabilities capabilities;
+	unsigned lock_securebits;
+	unsigned no_new_privs;
 
 	unsigned audit; /* enum config_audit */
 
@@ -131,6 +214,10 @@ extern const struct option_table config_table;
  */
 int config_load(char *const *argv, struct config *ret, char *error, size_t error_size);
 
+/* Descriptors that a process that forks programs must keep open.  Returns how many. */
+#define CONFIG_KEPT_MAX 80
+size_t config_list_kept(const struct config *config, int ret[CONFIG_KEPT_MAX]);
+
 /* Resolves --allow and -U again (reload).  On failure the config is unchanged. */
 int config_resolve(struct config *config, char *error, size_t error_size);
 
@@ -139,9 +226,41 @@ void config_done(struct config *config);
 
 /*
  * Whether spawns of clients other than root may be elevated under this config:
- * judged by target, mode and owner of the socket, and --allow.
+ * judged by target, -e -g -m -c, mode and owner of the socket, and --allow.
  */
 bool config_may_elevate(const struct config *config);
+
+/* Who can connect to the widest socket of the gateway: by mode and owner, without --allow. */
+struct config_access config_access(const struct config *config);
+
+/*
+ * Takes note of the sockets that were passed with --listen-fds, by the widest of
+ * them, and makes the safety checks that depend on it.  Before that only what no
+ * socket could make safe has been refused.
+ * Return: 0; -EINVAL with `error` filled.
+ */
+int config_admit(struct config *config, const struct config_access *access, char *error,
+		 size_t error_size);
+/* Whether one of -e -g -m -c is in force: every spawn then is more than its client. */
+bool config_adds_privilege(const struct config *config);
+
+/*
+ * Whether `file` of -t describes a new namespace and is written once, when that is
+ * made: the name without a directory ("uid_map"), or NULL.
+ */
+const char *config_namespace_file(const char *file);
+
+/* The word of -l for a resource, "nofile". */
+const char *config_limit_name(unsigned resource);
+
+/* The name of a capability, "cap_chown", or its number. */
+void config_capability_name(int capability, char *buffer, size_t size);
+
+/* What the running kernel knows. */
+uint64_t config_known_capabilities(void);
+
+/* Prints the lists of limits, namespaces and capabilities, for --help. */
+void config_help_lists(FILE *out);
 
 /* Returns the word of an enum config_environment, "default" for none given. */
 const char *config_environment_name(unsigned environment);

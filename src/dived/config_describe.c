@@ -9,7 +9,7 @@
  * The words: options as they are in force, implied ones included.  Of --env-set
  * only names are shown, since a value may be a secret and logs are widely read.
  */
-#include "config.h"
+#include "config_internal.h"
 
 #include "cleanup.h"
 
@@ -20,24 +20,51 @@
 /* Permission to connect to a socket is permission to write (unix(7)). */
 #define CONNECT_BY_OTHERS 0022
 
-bool config_may_elevate(const struct config *config)
+/* One that somebody else made, or that is not there yet, may be open to all. */
+static bool is_socket_closed(const struct config *config, uid_t exempt)
 {
-	uid_t owner = config->socket_uid;
-	uid_t target;
+	struct config_access access = config_access(config);
 
-	if (!config->user && !config->no_setuid)
-		return false; /* everybody is himself */
-	target = config->user ? config->user_uid : config->inherited.uid;
-	if (owner == (uid_t)-1)
-		owner = config->inherited.uid;
-	if (!(config->socket_mode & CONNECT_BY_OTHERS) && (owner == 0 || owner == target))
+	if (config->mode == CONFIG_MODE_INETD || (config->listen_fds && !config->passed.known))
+		return false;
+	return !(access.mode & CONNECT_BY_OTHERS) && (access.uid == 0 || access.uid == exempt);
+}
+
+struct config_access config_access(const struct config *config)
+{
+	uid_t owner = config->socket_uid == (uid_t)-1 ? config->inherited.uid : config->socket_uid;
+
+	if (config->passed.known)
+		return config->passed;
+	return (struct config_access){ true, config->socket_mode, owner };
+}
+
+bool config_admits_others(const struct config *config, uid_t exempt)
+{
+	if (config->mode == CONFIG_MODE_EXECUTE || is_socket_closed(config, exempt))
 		return false;
 	if (!config->allow_set || config->allow_gid_count > 0)
 		return true;
 	for (size_t i = 0; i < config->allow_uid_count; i++)
-		if (config->allow_uids[i] != 0 && config->allow_uids[i] != target)
+		if (config->allow_uids[i] != 0 && config->allow_uids[i] != exempt)
 			return true;
 	return false;
+}
+
+bool config_adds_privilege(const struct config *config)
+{
+	return config->effective_user || config->group_id_count > 0 || config->ambient ||
+	       config->capabilities.set;
+}
+
+bool config_may_elevate(const struct config *config)
+{
+	if (config_adds_privilege(config))
+		return config_admits_others(config, 0); /* the target itself gets more, too */
+	if (!config->user && !config->no_setuid)
+		return false; /* everybody is himself */
+	return config_admits_others(config,
+				    config->user ? config->user_uid : config->inherited.uid);
 }
 
 const char *config_environment_name(unsigned environment)
@@ -87,14 +114,28 @@ static void add_list(struct line *line, const char *key, const struct option_lis
 	}
 }
 
+static void add_text(struct line *line, const char *key, const char *text)
+{
+	if (text)
+		add(line, " %s=%s", key, text);
+}
+
+/* As add_list(), where a list that was given and is empty says something. */
+static void add_set(struct line *line, const char *key, const struct option_list *list)
+{
+	if (list->items && list->count == 0)
+		add(line, " %s=", key);
+	add_list(line, key, list, false);
+}
+
 static void describe_serving(struct line *line, const struct config *config)
 {
 	static const char *const disconnect[] = { "hup", "kill", "ignore" };
 
-	add(line, "version=%s address=%s mode=%04o", DIVE_VERSION, config->address,
-	    (unsigned)config->socket_mode);
-	if (config->socket_owner)
-		add(line, " owner=%s", config->socket_owner);
+	add(line, "version=%s address=%s", DIVE_VERSION, config->address);
+	if ((config->address[0] != '-' && !config->listen_fds) || config->socket_mode_set)
+		add(line, " mode=%04o", (unsigned)config->socket_mode);
+	add_text(line, "owner", config->socket_owner);
 	add_list(line, "allow", &config->allow, false);
 	add_list(line, "pidfile", &config->pidfiles, false);
 	add(line, " max-sessions=%u/%u max-pending=%u/%u request-timeout=%u", config->max_sessions,
@@ -115,15 +156,40 @@ static void describe_who(struct line *line, const struct config *config)
 	    config->no_setuid ? "dived"
 	    : config->user    ? config->user
 			      : "client");
+	add_list(line, "groups", &config->groups, false);
+	add_text(line, "effective-user", config->effective_user);
 	if (config->no_pam)
 		add(line, " pam=off");
 	else
 		add(line, " pam=%s authenticate=%s auth-user=%s auth-tries=%u auth-timeout=%u",
 		    config->pam_service, authenticate[config->authenticate], config->auth_user,
 		    config->auth_tries, config->auth_timeout);
-	if (config->pam_confdir)
-		add(line, " pam-confdir=%s", config->pam_confdir);
+	add_text(line, "pam-confdir", config->pam_confdir);
 	add(line, " audit=%s", audit[config->audit]);
+}
+
+/* Of -t only the files: the texts may be long, or secret. */
+static void describe_place(struct line *line, const struct config *config)
+{
+	add_list(line, "unshare", &config->unshare_names, false);
+	add_text(line, "setup", config->setup);
+	add_list(line, "setns", &config->setns, false);
+	add_list(line, "setns-pid", &config->setns_pid, false);
+	add_text(line, "chroot", config->chroot);
+	add_list(line, "pivot-root", &config->pivot_root, false);
+	add_text(line, "chdir", config->chdir);
+	for (size_t i = 0; i < config->contents.count; i += 2)
+		add(line, "%s%s", i ? "," : " write-content=", config->contents.items[i]);
+	add_text(line, "cgroup", config->cgroup);
+}
+
+static void describe_privileges(struct line *line, const struct config *config)
+{
+	add_list(line, "rlimit", &config->limit_texts, false);
+	add_set(line, "retain-capabilities", &config->retain_names);
+	add_set(line, "remove-capabilities", &config->remove_names);
+	add_list(line, "ambient-capabilities", &config->ambient_names, false);
+	add_text(line, "set-capabilities", config->capabilities_text);
 }
 
 void config_describe(const struct config *config, char *buffer, size_t size)
@@ -132,7 +198,9 @@ void config_describe(const struct config *config, char *buffer, size_t size)
 		unsigned set;
 		const char *name;
 	} flags[] = {
+		{ config->listen_fds, "listen-fds" },
 		{ config->detach, "detach" },
+		{ config->no_fork, "no-fork" },
 		{ config->no_wait, "no-wait" },
 		{ config->no_argv, "no-argv" },
 		{ config->no_chdir, "no-chdir" },
@@ -140,6 +208,11 @@ void config_describe(const struct config *config, char *buffer, size_t size)
 		{ config->no_umask, "no-umask" },
 		{ config->no_setsid, "no-setsid" },
 		{ config->no_csctty, "no-csctty" },
+		{ config->client_chroot, "client-chroot" },
+		{ config->root_to_current, "root-to-current" },
+		{ config->setup_idmap, "setup-uidgidmap" },
+		{ config->lock_securebits, "lock-securebits" },
+		{ config->no_new_privs, "no-new-privs" },
 		{ config->allow_insecure, "allow-insecure" },
 	};
 	struct line line = { buffer, size, 0 };
@@ -148,6 +221,8 @@ void config_describe(const struct config *config, char *buffer, size_t size)
 		return;
 	describe_serving(&line, config);
 	describe_who(&line, config);
+	describe_place(&line, config);
+	describe_privileges(&line, config);
 	add(&line, " environment=%s",
 	    config_environment_name(config->no_environment ? CONFIG_ENVIRONMENT_NONE
 							   : config->environment));

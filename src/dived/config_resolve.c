@@ -1,5 +1,5 @@
 /*
- * config_resolve - the names in -U and --allow, turned into ids.
+ * config_resolve - the names in -U, --allow and -g, turned into ids.
  *
  * Done at start-up and again at every reload.  All names are resolved before
  * one id of the config is replaced: a name service that fails in the middle of a
@@ -13,6 +13,7 @@
 #include "parse.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ struct resolved {
 	size_t uid_count;
 	gid_t *gids;
 	size_t gid_count;
+	gid_t *groups; /* of -g */
 };
 
 /* A number needs no entry here: what counts is the uid the kernel reports. */
@@ -150,6 +152,26 @@ static int resolve_allow(const struct option_list *allow, struct resolved *resol
 	return 0;
 }
 
+static int resolve_groups(const struct option_list *groups, struct resolved *resolved,
+			  const struct complaint *complaint)
+{
+	if (groups->count == 0)
+		return 0;
+	if (groups->count > NGROUPS_MAX)
+		return complain(complaint, "-g %s: of %zu groups; a process has at most %d",
+				groups->items[0], groups->count, NGROUPS_MAX);
+	resolved->groups = calloc(groups->count, sizeof(gid_t));
+	if (!resolved->groups)
+		return -ENOMEM;
+	for (size_t i = 0; i < groups->count; i++) {
+		int error = account_group(groups->items[i], &resolved->groups[i]);
+
+		if (error)
+			return complain_lookup(complaint, "-g", groups->items[i], "group", error);
+	}
+	return 0;
+}
+
 int config_resolve_names(struct config *config, const struct complaint *complaint)
 {
 	struct resolved resolved = { .socket_uid = (uid_t)-1, .socket_gid = (gid_t)-1 };
@@ -157,19 +179,25 @@ int config_resolve_names(struct config *config, const struct complaint *complain
 
 	if (!error)
 		error = resolve_allow(&config->allow, &resolved, complaint);
+	if (!error)
+		error = resolve_groups(&config->groups, &resolved, complaint);
 	if (error) {
 		free(resolved.uids);
 		free(resolved.gids);
+		free(resolved.groups);
 		return error;
 	}
 	free(config->allow_uids);
 	free(config->allow_gids);
+	free(config->group_ids);
 	config->socket_uid = resolved.socket_uid;
 	config->socket_gid = resolved.socket_gid;
 	config->allow_uids = resolved.uids;
 	config->allow_uid_count = resolved.uid_count;
 	config->allow_gids = resolved.gids;
 	config->allow_gid_count = resolved.gid_count;
+	config->group_ids = resolved.groups;
+	config->group_id_count = config->groups.count;
 	return 0;
 }
 

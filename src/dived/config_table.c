@@ -16,7 +16,9 @@
 #define SERVING	      "Serving"
 #define WHO	      "Who"
 #define PAM	      "PAM"
+#define PLACE	      "Where: namespaces, root, directory, content"
 #define CLIENT	      "What the client may set"
+#define PRIVILEGE     "With what privileges"
 #define AUDIT	      "Audit"
 #define MISC	      "Checks and help"
 
@@ -59,6 +61,18 @@ static const char *const audit_words[] = { "auto", "require", "off", NULL };
 
 /* clang-format off */
 static const struct option_row rows[] = {
+	FLAG(SERVING, "i", "inetd", inetd,
+	     "Descriptor 0 is the accepted client: serve it and exit; messages go to syslog only"),
+	FLAG(SERVING, NULL, "listen-fds", listen_fds,
+	     "Listen on the sockets a service manager passes (LISTEN_FDS)"),
+	FLAG(SERVING, "J", "just-execute", just_execute,
+	     "No socket: set everything up and execute the command after --"),
+	{ .group = SERVING, .short_name = "j", .long_name = "just-execute2", .type = OPTION_FLAG,
+	  .offset = FIELD(just_execute), .value = 2, .help = "As -J -S -T -P" },
+	FLAG(SERVING, "F", "no-fork", no_fork,
+	     "Serve one client, then exit with its status"),
+	FLAG(SERVING, "D", "children-daemon", children_daemon,
+	     "Accepted for old command lines; sessions never hold dived's terminal"),
 	FLAG(SERVING, "d", "detach", detach,
 	     "Go to the background once the socket listens; the current directory stays"),
 	MANY(SERVING, "p", "pidfile", "FILE", OPTION_LIST, pidfiles,
@@ -92,6 +106,10 @@ static const struct option_row rows[] = {
 
 	TEXT(WHO, "u", "user", "USER", user,
 	     "Run programs as USER, a name or a number with a passwd entry (default: the client)"),
+	MANY(WHO, "g", "groups", "G1,G2,...", OPTION_NAMES, groups,
+	     "Group, and supplementary groups, instead of the target's; the first is the primary"),
+	TEXT(WHO, "e", "effective-user", "USER", effective_user,
+	     "Effective and saved ids, and groups, of USER; the real ids stay the target's"),
 	FLAG(WHO, "P", "no-setuid", no_setuid,
 	     "Change no ids and groups: programs run as dived does"),
 
@@ -107,6 +125,34 @@ static const struct option_row rows[] = {
 	     "Time for authentication (default 120)"),
 	FLAG(PAM, NULL, "no-pam", no_pam,
 	     "No PAM: socket permissions and --allow are the only gate"),
+
+	MANY(PLACE, "s", "unshare", "LIST", OPTION_NAMES, unshare_names,
+	     "New namespaces, shared by all programs of the gateway: ipc, net, mnt (or fs), pid, "
+	     "uts, user, cgroup, time"),
+	TEXT(PLACE, NULL, "setup", "PROGRAM", setup,
+	     "Run PROGRAM once, as root in the new namespaces, before the first client"),
+	MANY(PLACE, "N", "setns", "FILE", OPTION_LIST, setns,
+	     "Join this namespace file; may be repeated"),
+	MANY(PLACE, NULL, "setns-pid", "PID[:LIST]", OPTION_LIST, setns_pid,
+	     "Join all namespaces, or those listed, of a running process; may be repeated"),
+	TEXT(PLACE, "R", "chroot", "DIR", chroot, "Change the root directory to DIR"),
+	{ .group = PLACE, .short_name = "V", .long_name = "pivot-root", .argument = "NEW OLD",
+	  .type = OPTION_LIST, .words = 2, .offset = FIELD(pivot_root), .once = true,
+	  .help = "Make NEW the root of a private mount namespace for each program, and put the "
+		  "old root at OLD" },
+	TEXT(PLACE, "h", "chdir", "DIR", chdir,
+	     "With -H: start in DIR, opened before the root directory changes, entered after it"),
+	FLAG(PLACE, "r", "client-chroot", client_chroot,
+	     "Honour the root directory that the client sends (DIVE_ROOTDIR)"),
+	FLAG(PLACE, "W", "root-to-current", root_to_current,
+	     "Start in dived's own root directory; implies -H"),
+	{ .group = PLACE, .short_name = "t", .long_name = "write-content", .argument = "FILE TEXT",
+	  .type = OPTION_LIST, .words = 2, .offset = FIELD(contents),
+	  .help = "Write TEXT to FILE for each program, inside the namespaces; may be repeated" },
+	FLAG(PLACE, "tt", "setup-uidgidmap", setup_idmap,
+	     "Map dived's uid and gid to root in the new user namespace"),
+	TEXT(PLACE, NULL, "cgroup", "DIR", cgroup,
+	     "Start programs in this cgroup v2 directory"),
 
 	FLAG(CLIENT, "A", "no-argv", no_argv, "Take no program and arguments from the client"),
 	FLAG(CLIENT, "E", "no-environment", no_environment,
@@ -127,6 +173,23 @@ static const struct option_row rows[] = {
 	MANY(CLIENT, NULL, "env-set", "NAME=VALUE", OPTION_LIST, environment_set,
 	     "Set a variable for the program; may be repeated"),
 
+	MANY(PRIVILEGE, "l", "rlimit", "NAME=HARD[:SOFT],...", OPTION_NAMES, limit_texts,
+	     "Resource limits, over PAM's; names or numbers, \"unlimited\"; may be repeated"),
+	{ .group = PRIVILEGE, .short_name = "B", .long_name = "retain-capabilities",
+	  .argument = "LIST", .type = OPTION_NAMES, .words = 1, .offset = FIELD(retain_names),
+	  .value = 1, .help = "Keep only these in the capability bounding set" },
+	{ .group = PRIVILEGE, .short_name = "b", .long_name = "remove-capabilities",
+	  .argument = "LIST", .type = OPTION_NAMES, .words = 1, .offset = FIELD(remove_names),
+	  .value = 1, .help = "Drop these from the capability bounding set" },
+	{ .group = PRIVILEGE, .short_name = "m", .long_name = "ambient-capabilities",
+	  .argument = "LIST", .type = OPTION_NAMES, .words = 1, .offset = FIELD(ambient_names),
+	  .value = 1, .help = "Make these permitted, inheritable and ambient" },
+	TEXT(PRIVILEGE, "c", "set-capabilities", "TEXT", capabilities_text,
+	     "Set capabilities, in the form of cap_from_text(3), after the uid has changed"),
+	FLAG(PRIVILEGE, "L", "lock-securebits", lock_securebits,
+	     "Set and lock the securebits NO_SETUID_FIXUP and NOROOT"),
+	FLAG(PRIVILEGE, "X", "no-new-privs", no_new_privs, "Set no_new_privs"),
+
 	CHOICE(AUDIT, "audit", "auto|require|off", audit, CONFIG_AUDIT_AUTO, audit_words,
 	       "Kernel audit records: where enabled (default), or refuse without, or never"),
 
@@ -145,6 +208,9 @@ static const struct option_row rows[] = {
 const struct option_table config_table = {
 	.program = "dived",
 	.usage = "dived ADDRESS [options] [-- forced command...]\n"
+		 "dived -i [options] [-- forced command...]\n"
+		 "dived -J [options] -- command...\n"
+		 "dived --listen-fds [options] [-- forced command...]\n"
 		 "dived --check ADDRESS [options] [-- forced command...]",
 	.about = "Serves a UNIX socket: runs programs for the clients that dive(1) connects, "
 		 "with the identity, and after the proof of identity, that the options say. "

@@ -10,25 +10,55 @@
 
 #include <string.h>
 
-static void say_list(FILE *out, const struct option_list *list)
+/* A line of what is in a list, where there is anything. */
+static void say_list(FILE *out, const char *what, const struct option_list *list)
 {
+	if (list->count == 0)
+		return;
+	(void)fputs(what, out);
 	for (size_t i = 0; i < list->count; i++)
 		(void)fprintf(out, "%s%s", i ? ", " : " ", list->items[i]);
+	(void)fputc('\n', out);
+}
+
+/* The same of a text. */
+static void say_text(FILE *out, const char *what, const char *text)
+{
+	if (text)
+		(void)fprintf(out, "%s %s\n", what, text);
+}
+
+static void say_socket(const struct config *config, FILE *out)
+{
+	(void)fprintf(out, "  socket: mode %04o, owner %s%s\n", (unsigned)config->socket_mode,
+		      config->socket_owner ? config->socket_owner : "whoever starts dived",
+		      config->address[0] == '@' ? ", applied by dived to an abstract socket" : "");
 }
 
 static void say_clients(const struct config *config, FILE *out)
 {
 	(void)fprintf(out, "gateway %s\n", config->address);
-	(void)fprintf(out, "  socket: mode %04o, owner %s%s\n", (unsigned)config->socket_mode,
-		      config->socket_owner ? config->socket_owner : "whoever starts dived",
-		      config->address[0] == '@' ? ", applied by dived to an abstract socket" : "");
-	if (config->allow_set) {
-		(void)fputs("  clients: of those the socket admits only", out);
-		say_list(out, &config->allow);
-		(void)fputc('\n', out);
-	} else {
-		(void)fputs("  clients: whoever the socket's mode and owner admit\n", out);
+	if (config->mode == CONFIG_MODE_EXECUTE) {
+		(void)fputs("  no client: the command is executed for whoever starts dived\n", out);
+		return;
 	}
+	if (config->mode == CONFIG_MODE_INETD)
+		(void)fputs("  socket: the connection on descriptor 0, from whoever was let in "
+			    "before\n",
+			    out);
+	else if (config->listen_fds)
+		(void)fprintf(out,
+			      "  sockets: those a service manager passes; mode and owner of a path "
+			      "are as it made them, of an abstract one %04o and %s\n",
+			      (unsigned)config->socket_mode,
+			      config->socket_owner ? config->socket_owner : "whoever starts dived");
+	else
+		say_socket(config, out);
+	if (config->mode == CONFIG_MODE_ONCE)
+		(void)fputs("  serves one client, then ends with its status\n", out);
+	say_list(out, "  clients: of those the socket admits only", &config->allow);
+	if (!config->allow_set)
+		(void)fputs("  clients: whoever the socket's mode and owner admit\n", out);
 	(void)fprintf(out,
 		      "  sessions: at most %u, %u for one account; before authentication %u, %u "
 		      "for one account\n",
@@ -36,17 +66,36 @@ static void say_clients(const struct config *config, FILE *out)
 		      config->max_pending_per_user);
 }
 
-static void say_program(const struct config *config, FILE *out)
+/* Whether there is no client, so that all is of one who starts dived. */
+static bool is_execution(const struct config *config)
+{
+	return config->mode == CONFIG_MODE_EXECUTE;
+}
+
+static void say_identity(const struct config *config, FILE *out)
 {
 	if (config->no_setuid)
 		(void)fprintf(out, "  programs run as dived does: uid %u\n", config->inherited.uid);
 	else
-		(void)fprintf(out, "  programs run as: %s\n",
-			      config->user ? config->user : "the client itself");
+		(void)fprintf(out, "  programs run as: %s%s\n",
+			      config->user	     ? config->user
+			      : is_execution(config) ? "whoever starts dived"
+						     : "the client itself",
+			      config->user_nameless ? ", which has no passwd entry" : "");
+	if (config->effective_user)
+		(void)fprintf(out, "  effective and saved ids: those of %s\n",
+			      config->effective_user);
+	say_list(out, "  groups:", &config->groups);
+}
+
+static void say_command(const struct config *config, FILE *out)
+{
 	(void)fputs("  command:", out);
 	for (size_t i = 0; config->forced && config->forced[i]; i++)
 		(void)fprintf(out, " %s", config->forced[i]);
-	if (config->no_argv)
+	if (is_execution(config))
+		(void)fputc('\n', out);
+	else if (config->no_argv)
 		(void)fputs(config->forced ? ", and nothing of the client's\n"
 					   : " the login shell, whatever the client asks for\n",
 			    out);
@@ -54,21 +103,66 @@ static void say_program(const struct config *config, FILE *out)
 		(void)fputs(config->forced ? ", then the client's words\n"
 					   : " what the client asks for\n",
 			    out);
-	(void)fprintf(out, "  environment: %s",
-		      config->no_environment ? "nothing of the client's"
-		      : config->environment == CONFIG_ENVIRONMENT_DEFAULT
-			      ? "the client's; a safe selection of it where the spawn is elevated"
-			      : config_environment_name(config->environment));
-	if (config->environment_keep.count) {
-		(void)fputs("; also keeping", out);
-		say_list(out, &config->environment_keep);
-	}
-	(void)fputc('\n', out);
+}
+
+static void say_surroundings(const struct config *config, FILE *out)
+{
 	static const char *const what[] = { "directory", "descriptors", "umask" };
 	const unsigned withheld[] = { config->no_chdir, config->no_fds, config->no_umask };
+	const char *whose = is_execution(config) ? "dived's own" : "the client's";
+
+	(void)fprintf(out, "  environment: %s\n",
+		      config->no_environment ? "nothing of the client's"
+		      : config->environment != CONFIG_ENVIRONMENT_DEFAULT
+			      ? config_environment_name(config->environment)
+		      : is_execution(config)
+			      ? "dived's own"
+			      : "the client's; a safe selection of it where the spawn is elevated");
+	say_list(out, "  environment, also kept:", &config->environment_keep);
 	for (size_t i = 0; i < ARRAY_LEN(what); i++)
-		(void)fprintf(out, "  %s: %s\n", what[i],
-			      withheld[i] ? "not the client's" : "the client's");
+		(void)fprintf(out, "  %s: %s%s\n", what[i], withheld[i] ? "not " : "", whose);
+}
+
+/* Of -t only the files: the texts may be long, or secret. */
+static void say_place(const struct config *config, FILE *out)
+{
+	const struct option_list *pivot = &config->pivot_root;
+
+	say_list(out, "  new namespaces, for all programs together:", &config->unshare_names);
+	say_text(out, "  prepared by:", config->setup);
+	if (config->setup_idmap)
+		(void)fputs("  user namespace: dived's uid and gid are root in it\n", out);
+	say_list(out, "  namespaces joined:", &config->setns);
+	say_list(out, "  namespaces joined of process:", &config->setns_pid);
+	say_text(out, "  cgroup:", config->cgroup);
+	for (size_t i = 0; i < config->contents.count; i += 2)
+		(void)fprintf(out, "  written before: %s\n", config->contents.items[i]);
+	say_text(out, "  root directory:", config->chroot);
+	if (pivot->count == 2)
+		(void)fprintf(out, "  root directory: %s, mounted as such; the old one at %s\n",
+			      pivot->items[0], pivot->items[1]);
+	if (config->client_chroot)
+		(void)fputs("  root directory: the client's, where it sends one\n", out);
+	say_text(out, "  starts in:", config->chdir);
+	if (config->root_to_current)
+		(void)fputs("  starts in: dived's root directory\n", out);
+}
+
+static void say_privileges(const struct config *config, FILE *out)
+{
+	if (config->retain_names.items && config->retain_names.count == 0)
+		(void)fputs("  capability bounding set: empty\n", out);
+	say_list(out, "  capability bounding set: at most", &config->retain_names);
+	say_list(out, "  capability bounding set: all but", &config->remove_names);
+	say_list(out, "  ambient capabilities:", &config->ambient_names);
+	say_text(out, "  capabilities after the change of ids:", config->capabilities_text);
+	if (config->lock_securebits)
+		(void)fputs("  root has no capabilities of its own: NO_SETUID_FIXUP and NOROOT are "
+			    "set and locked\n",
+			    out);
+	if (config->no_new_privs)
+		(void)fputs("  no program can gain privileges: no_new_privs is set\n", out);
+	say_list(out, "  limits, over PAM's:", &config->limit_texts);
 }
 
 static void say_authentication(const struct config *config, FILE *out)
@@ -117,7 +211,13 @@ static void say_running(const struct config *config, FILE *out)
 void config_print(const struct config *config, FILE *out)
 {
 	say_clients(config, out);
-	say_program(config, out);
-	say_authentication(config, out);
-	say_running(config, out);
+	say_identity(config, out);
+	say_command(config, out);
+	say_surroundings(config, out);
+	say_place(config, out);
+	say_privileges(config, out);
+	if (!is_execution(config) || !config->no_pam)
+		say_authentication(config, out);
+	if (!is_execution(config))
+		say_running(config, out);
 }

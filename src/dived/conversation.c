@@ -15,12 +15,15 @@
 #include "cleanup.h"
 #include "control.h"
 #include "deadline.h"
+#include "log.h"
 #include "message.h"
 #include "secret.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SEND_MS	  10000 /* a client that does not read is gone */
 #define PACKET_MS 2000	/* to receive the rest of a packet that has begun */
@@ -66,6 +69,12 @@ static int send_note(struct conversation *conversation, enum message_note_kind k
 
 	if (conversation->mute)
 		return 0;
+	if (conversation->sock < 0) {
+		char line[1024];
+
+		(void)log_escape(text, strlen(text), true, line, sizeof(line)); /* or cut */
+		return dprintf(STDERR_FILENO, "%s\n", line) < 0 ? -errno : 0;
+	}
 	return message_send(conversation->sock, deadline_after(SEND_MS), MESSAGE_NOTE, &note,
 			    sizeof(note), text, strlen(text), NULL, 0);
 }
@@ -118,7 +127,7 @@ static int ask(struct conversation *conversation, enum message_prompt_style styl
 
 	if (conversation->mute)
 		return fail(conversation, CONVERSATION_FAILED);
-	if (conversation->forbidden)
+	if (conversation->forbidden || conversation->sock < 0)
 		return fail(conversation, CONVERSATION_FORBIDDEN);
 	if (++conversation->prompts > CONVERSATION_PROMPTS_MAX)
 		return fail(conversation, CONVERSATION_FLOOD);

@@ -28,11 +28,11 @@ enum conversation_outcome {
 };
 
 struct conversation {
-	int sock;	   /* the client; borrowed */
-	int control;	   /* the listener; borrowed; -1 for none */
-	int64_t deadline;  /* for answers */
-	bool forbidden;	   /* refuse instead of prompting */
-	bool mute;	   /* send nothing any more: the client waits for EXITED */
+	int sock;	  /* the client; borrowed; -1: notes go to standard error, nobody answers */
+	int control;	  /* the listener; borrowed; -1 for none */
+	int64_t deadline; /* for answers */
+	bool forbidden;	  /* refuse instead of prompting */
+	bool mute;	  /* send nothing any more: the client waits for EXITED */
 	const char *asked; /* line sent before the first prompt; borrowed */
 	bool asked_sent;
 	bool tried;	  /* an answer of this attempt has been let through to a module */

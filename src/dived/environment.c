@@ -405,6 +405,8 @@ enum config_environment environment_mode(const struct config *config, bool eleva
 		return CONFIG_ENVIRONMENT_NONE;
 	if (config->environment != CONFIG_ENVIRONMENT_DEFAULT)
 		return (enum config_environment)config->environment;
+	if (config->mode == CONFIG_MODE_EXECUTE)
+		return CONFIG_ENVIRONMENT_SERVER;
 	return elevated ? CONFIG_ENVIRONMENT_SAFE : CONFIG_ENVIRONMENT_ALL;
 }
 

@@ -55,14 +55,17 @@ static void tell_facts(const struct session *session)
 
 int introduce_identify(struct session *session, struct fault *fault)
 {
-	int r = peer_read(session->conn, &session->peer);
+	bool local = session->config->mode == CONFIG_MODE_EXECUTE;
+	enum config_audit mode = (enum config_audit)session->config->audit;
+	int r = local ? peer_read_self(&session->peer) : peer_read(session->conn, &session->peer);
 
+	session->unrecorded = local && session->config->no_pam;
 	if (r == 0)
 		r = audit_new_id(session->id);
 	if (r == 0)
 		r = process_prepare(&session->before);
 	if (r == 0)
-		r = audit_init((enum config_audit)session->config->audit, &session->audit);
+		r = audit_init(session->unrecorded ? CONFIG_AUDIT_OFF : mode, &session->audit);
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "identify", -r,
 				 "the client cannot be identified: %s", strerror(-r));
@@ -99,6 +102,49 @@ static int look_up(int r, struct account *account, uid_t uid, gid_t gid, const c
 	return 0;
 }
 
+static int look_up_target(struct session *session, struct fault *fault)
+{
+	const struct config *config = session->config;
+	struct account *target = &session->accounts.target;
+	int r;
+
+	if (config->no_setuid)
+		return look_up(account_by_uid(config->inherited.uid, target), target,
+			       config->inherited.uid, config->inherited.gid, "target", fault);
+	if (config->user_nameless) {
+		account_nameless(config->user_uid, config->user_gid, target);
+		return 0;
+	}
+	if (config->user) {
+		r = account_by_text(config->user, target);
+		return r ? fault_set(fault, MESSAGE_LAYER_ACCOUNT, "name-service", -r,
+				     "the target account cannot be looked up")
+			 : 0;
+	}
+	r = account_copy(&session->accounts.client, target);
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "memory", ENOMEM, "out of memory");
+	target->gid = session->peer.gid; /* as the kernel reports it */
+	return 0;
+}
+
+static int look_up_effective(struct session *session, struct fault *fault)
+{
+	struct plan_accounts *accounts = &session->accounts;
+	const char *user = session->config->effective_user;
+	int r;
+
+	if (!user)
+		return 0;
+	r = account_by_text(user, &accounts->effective);
+	if (r == 0)
+		r = account_groups(accounts->effective.name, accounts->effective.gid,
+				   &accounts->effective_groups, &accounts->effective_group_count);
+	return r ? fault_set(fault, MESSAGE_LAYER_ACCOUNT, "name-service", -r,
+			     "the account of the effective ids cannot be looked up")
+		 : 0;
+}
+
 int introduce_accounts(struct session *session, struct fault *fault)
 {
 	const struct config *config = session->config;
@@ -107,26 +153,12 @@ int introduce_accounts(struct session *session, struct fault *fault)
 	int r = look_up(account_by_uid(peer->uid, &accounts->client), &accounts->client, peer->uid,
 			peer->gid, "client", fault);
 
+	if (r == 0)
+		r = look_up_target(session, fault);
+	if (r == 0)
+		r = look_up_effective(session, fault);
 	if (r)
 		return r;
-	if (config->no_setuid)
-		r = look_up(account_by_uid(config->inherited.uid, &accounts->target),
-			    &accounts->target, config->inherited.uid, config->inherited.gid,
-			    "target", fault);
-	else if (config->user)
-		r = account_by_text(config->user, &accounts->target)
-			    ? fault_set(fault, MESSAGE_LAYER_ACCOUNT, "name-service", 0,
-					"the target account cannot be looked up")
-			    : 0;
-	else
-		r = account_copy(&accounts->client, &accounts->target)
-			    ? fault_set(fault, MESSAGE_LAYER_ACCOUNT, "memory", ENOMEM,
-					"out of memory")
-			    : 0;
-	if (r)
-		return r;
-	if (!config->user && !config->no_setuid)
-		accounts->target.gid = peer->gid; /* as the kernel reports it */
 	if (strcmp(config->auth_user, "client") == 0)
 		r = account_copy(&accounts->client, &accounts->asked);
 	else if (strcmp(config->auth_user, "target") == 0)
@@ -173,6 +205,29 @@ static char **list_words(const struct config *config, const struct request *requ
 	return list;
 }
 
+/* Where the program will be: what was sent counts only where the options let it. */
+static void describe_place(struct session *session)
+{
+	const struct config *config = session->config;
+	struct audit_facts *facts = &session->facts;
+	int directory = !config->no_chdir	  ? session->request.cwd
+			: config->root_to_current ? config->root_fd
+						  : config->inherited.directory;
+
+	facts->directory = describe_fd(directory, session->directory, sizeof(session->directory));
+	if (config->no_chdir && config->chdir)
+		facts->directory = config->chdir;
+	else if (!config->no_chdir && (session->request.fixed.flags & MESSAGE_REQUEST_LOGIN))
+		facts->directory = session->decision.target->home;
+	if (config->client_chroot)
+		facts->root =
+			describe_fd(session->request.root, session->root, sizeof(session->root));
+	else if (config->chroot)
+		facts->root = config->chroot;
+	else if (config->pivot_root.count > 0)
+		facts->root = config->pivot_root.items[0];
+}
+
 void introduce_describe(struct session *session)
 {
 	const struct account *target = session->decision.target;
@@ -183,9 +238,7 @@ void introduce_describe(struct session *session)
 	for (int i = 0; i < 3 && !facts->tty; i++)
 		if (peer_tty(request_find_fd(&session->request, i), session->tty) == 0)
 			facts->tty = session->tty;
-	facts->directory =
-		describe_fd(session->request.cwd, session->directory, sizeof(session->directory));
-	facts->root = describe_fd(session->request.root, session->root, sizeof(session->root));
+	describe_place(session);
 	facts->fd_count = config->no_fds ? 0 : session->request.fd_count;
 	if (!config->no_fds && session->request.wait_number >= 0)
 		facts->fd_count--; /* dive's own; the program has it in wait mode 2 only */

@@ -1,5 +1,5 @@
 /*
- * listener - event loop, accepting and stopping.
+ * listener - set-up, event loop and stopping.
  *
  * A turn of the loop reads what is there, lets timers act, and hands waiting
  * connections on.  Nothing in it blocks: sockets are non-blocking, records and
@@ -13,22 +13,23 @@
 #include "disposable.h"
 #include "listener_internal.h"
 #include "log.h"
-#include "peer.h"
+#include "namespace.h"
 #include "watch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define SHORTAGE_MS	200 /* between attempts when descriptors or processes run out */
-#define DISPOSABLES_MAX 128 /* refusals at work at a time; more wait in the socket's queue */
-#define SPARE		64  /* connections that wait for a process that refuses them */
-#define EVENTS_MAX	64
+#define SPARE	   64 /* connections that wait for a process that refuses them */
+#define EVENTS_MAX 64
+#define CLOSE_MS   1000 /* for the sockets to be closed when the gateway stops */
 
 int listener_add(struct listener *listener, int fd, uint64_t tag)
 {
@@ -37,134 +38,16 @@ int listener_add(struct listener *listener, int fd, uint64_t tag)
 	return epoll_ctl(listener->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static void accepting(struct listener *listener, bool on)
+/* Returns whether the process was the one that keeps the namespaces, which nothing replaces. */
+static bool holder_ended(const struct listener *listener, pid_t pid)
 {
-	if (on == listener->accepting)
-		return;
-	if (on && listener_add(listener, listener->socket.fd, TAG_SOCKET))
-		return; /* tried again at the next turn */
-	if (!on)
-		(void)epoll_ctl(listener->epoll, EPOLL_CTL_DEL, listener->socket.fd, NULL);
-	listener->accepting = on;
-}
+	struct namespaces *namespaces = listener->config->namespaces;
 
-static void pause_accepting(struct listener *listener)
-{
-	accepting(listener, false);
-	listener->accept_at = deadline_after(SHORTAGE_MS);
-}
-
-static struct connection *free_connection(struct listener *listener)
-{
-	for (size_t i = 0; i < listener->room; i++) {
-		if (listener->connections[i].state != CONNECTION_FREE)
-			continue;
-		if (i >= listener->used)
-			listener->used = i + 1;
-		return &listener->connections[i];
-	}
-	return NULL;
-}
-
-static bool mode_admits(const struct config *config, const struct peer *peer)
-{
-	uid_t owner = config->socket_uid == (uid_t)-1 ? config->inherited.uid : config->socket_uid;
-	gid_t group = config->socket_gid == (gid_t)-1 ? config->inherited.gid : config->socket_gid;
-
-	if (peer->uid == 0)
-		return true; /* as root may open any file */
-	if (peer->uid == owner)
-		return config->socket_mode & 0200; /* connect(2) asks for write permission */
-	if (peer_in_group(peer, group))
-		return config->socket_mode & 0020;
-	return config->socket_mode & 0002;
-}
-
-static bool list_admits(const struct config *config, const struct peer *peer)
-{
-	if (!config->allow_set)
-		return true;
-	for (size_t i = 0; i < config->allow_uid_count; i++)
-		if (config->allow_uids[i] == peer->uid)
-			return true;
-	for (size_t i = 0; i < config->allow_gid_count; i++)
-		if (peer_in_group(peer, config->allow_gids[i]))
-			return true;
-	return false;
-}
-
-/*
- * Whether the client may use the gateway at all, and whether it is a root
- * client, whom the limits per user do not hold.
- */
-static const char *judge(const struct config *config, int conn, struct connection *connection,
-			 bool *exempt)
-{
-	bool abstract = config->address[0] == '@';
-	struct ucred credentials;
-	socklen_t len = sizeof(credentials);
-	struct peer peer = { .pidfd = -1 };
-
-	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &credentials, &len))
-		return "the client cannot be identified";
-	connection->uid = credentials.uid;
-	connection->gid = credentials.gid;
-	connection->pid = credentials.pid;
-	if (!abstract && !config->allow_set && credentials.uid != 0)
-		return NULL;
-	if (peer_read(conn, &peer))
-		return "the client cannot be identified";
-	bool admitted = (!abstract || mode_admits(config, &peer)) && list_admits(config, &peer);
-	*exempt = peer.root;
-	peer_done(&peer);
-	return admitted ? NULL : "this account may not use the gateway";
-}
-
-/* Takes in one connection.  The slot was free; it stays so when the refusal is on its way. */
-static void admit(struct listener *listener, int *conn, struct connection *connection)
-{
-	bool exempt = false;
-	const char *refusal;
-	int64_t now = deadline_now();
-
-	*connection = (struct connection){
-		.serial = ++listener->serial,
-		.conn = -1,
-		.control = -1,
-		.pidfd = -1,
-		.deadline = now + (int64_t)listener->config->request_timeout * 1000,
-		.login_uid = PEER_UNSET,
-	};
-	refusal = judge(listener->config, *conn, connection, &exempt);
-	if (!refusal)
-		refusal = admission_enter(&listener->admission, connection->uid, exempt, now);
-	connection->conn = take_fd(conn);
-	if (refusal) {
-		connection->state = CONNECTION_REFUSED;
-		connection_refuse(listener, connection, refusal);
-		return;
-	}
-	connection->state = CONNECTION_WAITING;
-	connection_hand(listener, connection);
-}
-
-static void accept_all(struct listener *listener)
-{
-	while (listener->accepting) {
-		struct connection *connection = free_connection(listener);
-
-		if (!connection || listener->disposables >= DISPOSABLES_MAX) {
-			pause_accepting(listener);
-			return;
-		}
-		int conn = accept4(listener->socket.fd, NULL, NULL, SOCK_CLOEXEC);
-		if (conn >= 0)
-			admit(listener, &conn, connection);
-		else if (errno == EAGAIN)
-			return;
-		else if (errno != EINTR && errno != ECONNABORTED)
-			pause_accepting(listener); /* EMFILE, ENFILE, ENOMEM, ENOBUFS */
-	}
+	if (!namespaces || namespaces->holder != pid)
+		return false;
+	namespaces->holder = 0; /* the number is soon another's */
+	log_error("%s: the process that keeps the namespaces has ended", listener->config->address);
+	return true;
 }
 
 static void reap(struct listener *listener)
@@ -176,10 +59,59 @@ static void reap(struct listener *listener)
 			listener->current.reaped = true; /* its socket's end says the rest */
 		else if (pid == listener->next.pid)
 			listener->next.reaped = true;
-		else if (listener->disposables > 0)
+		else if (!holder_ended(listener, pid) && listener->disposables > 0)
 			listener->disposables--;
 	}
 }
+
+/* --- what a service manager is told ---------------------------------------------- */
+
+static void told(const struct listener *listener, int r)
+{
+	if (r)
+		log_warning("%s: the service manager cannot be told (NOTIFY_SOCKET): %s",
+			    listener->config->address, strerror(-r));
+}
+
+static void describe(const struct listener *listener, char *buffer, size_t size)
+{
+	const char *what = "serving";
+	const char *why = "";
+
+	if (listener->broken) {
+		what = "authentication is not available: ";
+		why = listener->why;
+	} else if (listener->stale[0]) {
+		what = "serving; the names of before stay in force: ";
+		why = listener->stale;
+	}
+	(void)snprintf(buffer, size, "%s%s", what, why); /* may be cut */
+}
+
+/* A reload that was asked for while this template loaded is still to come. */
+void listener_settled(struct listener *listener)
+{
+	char status[512];
+
+	describe(listener, status, sizeof(status));
+	if (listener->reloading && !listener->reload) {
+		listener->reloading = false;
+		told(listener, notify_ready(&listener->notify, false, status));
+	} else if (!listener->reloading) {
+		told(listener, notify_status(&listener->notify, status));
+	}
+}
+
+static void begin_reload(struct listener *listener)
+{
+	listener->reload = listener->resolve = true;
+	if (!listener->serving)
+		return; /* it has not said that it is ready either */
+	listener->reloading = true;
+	told(listener, notify_reloading(&listener->notify));
+}
+
+/* --- the loop ------------------------------------------------------------------------ */
 
 static void handle_signals(struct listener *listener)
 {
@@ -189,21 +121,24 @@ static void handle_signals(struct listener *listener)
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			listener->stop = true;
 		else if (info.ssi_signo == SIGHUP)
-			listener->reload = listener->resolve = true;
+			begin_reload(listener);
 	}
 	reap(listener);
 }
 
 static void resolve(struct listener *listener)
 {
-	char error[512];
+	char error[sizeof(listener->stale)] = "out of memory";
 
 	listener->resolve = false;
-	if (config_resolve(listener->config, error, sizeof(error)))
+	listener->stale[0] = '\0';
+	if (config_resolve(listener->config, error, sizeof(error))) {
 		log_error("%s: reload: %s; the names of before stay in force",
 			  listener->config->address, error);
-	else
+		memcpy(listener->stale, error, sizeof(error));
+	} else {
 		log_notice("%s: reloading", listener->config->address);
+	}
 }
 
 static void dispatch(struct listener *listener, const struct epoll_event *event)
@@ -220,6 +155,8 @@ static void dispatch(struct listener *listener, const struct epoll_event *event)
 	else if (tag & TAG_PROCESS)
 		connection_ended(listener,
 				 &listener->connections[(tag & ~TAG_PROCESS) - TAG_CONNECTIONS]);
+	else if (tag >= TAG_SOCKETS && tag < TAG_CONNECTIONS)
+		listener_socket_event(listener, (unsigned)(tag - TAG_SOCKETS), event->events);
 	else if (tag >= TAG_CONNECTIONS)
 		connection_event(listener, &listener->connections[tag - TAG_CONNECTIONS]);
 }
@@ -248,9 +185,7 @@ static void turn(struct listener *listener)
 		dispatch(listener, &events[i]);
 	if (listener->resolve)
 		resolve(listener);
-	for (int i = 0; i < count; i++)
-		if (events[i].data.u64 == TAG_SOCKET)
-			accept_all(listener);
+	listener_accept(listener);
 	int64_t now = deadline_now();
 	listener->hand_at = 0;
 	listener_template_timers(listener, now);
@@ -260,18 +195,48 @@ static void turn(struct listener *listener)
 	       listener->connections[listener->used - 1].state == CONNECTION_FREE)
 		listener->used--;
 	if (!listener->accepting && listener->accept_at <= now)
-		accepting(listener, true);
+		listener_accepting(listener, true);
+}
+
+static bool any_abstract(const struct gateway_sockets *sockets)
+{
+	for (size_t i = 0; i < sockets->count; i++)
+		if (socket_is_abstract(&sockets->items[i]))
+			return true;
+	return false;
 }
 
 /*
- * The socket and connections nobody serves yet are given up by disposable
+ * Disposable processes close the sockets, with whoever still waits in the queues.  An
+ * abstract name is free when no process holds its socket any more, and whoever starts
+ * the gateway anew begins when this process has ended: so they are waited for (each
+ * has held all of the sockets for a moment), but not for ever.
+ */
+static void close_sockets(struct gateway_sockets *sockets)
+{
+	bool patient = any_abstract(sockets);
+	int64_t deadline = deadline_after(CLOSE_MS);
+
+	for (size_t i = 0; i < sockets->count; i++) {
+		socket_unlink(&sockets->items[i]);
+		pid_t pid = disposable_close(&sockets->items[i].fd);
+		if (pid <= 0 || !patient)
+			continue; /* where it failed the socket closes when this process exits */
+		cleanup_fd int ended = pidfd_open(pid, 0); /* not reaped: it is the child's */
+		if (ended >= 0)
+			(void)deadline_poll(ended, POLLIN, deadline);
+	}
+}
+
+/*
+ * The sockets and connections nobody serves yet are given up by disposable
  * processes; running sessions finish by themselves.
  */
 static void stop(struct listener *listener)
 {
-	accepting(listener, false);
-	socket_unlink(&listener->socket);
-	(void)disposable_close(&listener->socket.fd); /* else it closes when this process exits */
+	told(listener, notify_stopping(&listener->notify));
+	listener_accepting(listener, false);
+	close_sockets(&listener->sockets);
 	for (size_t i = 0; i < listener->used; i++) {
 		struct connection *connection = &listener->connections[i];
 
@@ -287,7 +252,9 @@ static void listener_done(struct listener *listener)
 	close_fd(&listener->epoll);
 	close_fd(&listener->signals);
 	close_fd(&listener->watch);
-	socket_close(&listener->socket);
+	notify_done(&listener->notify);
+	for (size_t i = 0; i < listener->sockets.count; i++)
+		socket_close(&listener->sockets.items[i]);
 	admission_done(&listener->admission);
 	free(listener->connections);
 }
@@ -313,13 +280,13 @@ static int set_up(struct config *config, struct listener *ret)
 
 	*ret = (struct listener){
 		.config = config,
-		.socket = { .fd = -1, .directory = -1 },
 		.epoll = epoll_create1(EPOLL_CLOEXEC),
 		.signals = open_signals(),
 		.watch = -1,
 		.current = { .control = -1 },
 		.next = { .control = -1 },
 		.next_deadline = DEADLINE_NONE,
+		.notify = NOTIFY_NONE,
 		.room = (size_t)config->max_sessions + SPARE,
 		.reload = true,
 		.admission = { .limits = { config->max_sessions, config->max_sessions_per_user,
@@ -334,6 +301,7 @@ static int set_up(struct config *config, struct listener *ret)
 		r = -ENOMEM;
 	if (r == 0)
 		r = listener_add(ret, ret->signals, TAG_SIGNALS);
+	told(ret, notify_open(config->inherited.environment, &ret->notify));
 	return r;
 }
 
@@ -360,14 +328,17 @@ int listener_check(const struct config *config, char *error, size_t error_size)
 	struct template template;
 	struct template_report report;
 	int r = template_start(config, &template);
+	pid_t pid = r == 0 ? template.pid : 0;
 
 	if (r == 0)
 		r = deadline_poll(template.control, EPOLLIN, deadline_after(30000));
 	if (r == 0)
 		r = template_receive(&template, &report);
-	template_retire(&template);
-	while (waitpid(-1, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (pid) {
+		template_retire(&template);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 	if (r)
 		(void)snprintf(error, error_size, "--pam-service %s: cannot be tried: %s",
 			       config->pam_service, strerror(-r));
@@ -377,14 +348,14 @@ int listener_check(const struct config *config, char *error, size_t error_size)
 	return r || report.broken ? -EINVAL : 0;
 }
 
-int listener_run(struct config *config, struct gateway_socket *socket, void (*ready)(void *context),
-		 void *context, char *error, size_t error_size)
+int listener_run(struct config *config, struct gateway_sockets *sockets,
+		 void (*ready)(void *context), void *context, char *error, size_t error_size)
 {
 	struct listener listener;
 	int r = set_up(config, &listener);
 
-	listener.socket = *socket;
-	*socket = (struct gateway_socket){ .fd = -1, .directory = -1 };
+	listener.sockets = *sockets;
+	sockets->count = 0;
 	if (r) {
 		(void)snprintf(error, error_size, "the gateway cannot be set up: %s", strerror(-r));
 	} else {
@@ -392,12 +363,15 @@ int listener_run(struct config *config, struct gateway_socket *socket, void (*re
 		r = await_template(&listener, error, error_size);
 	}
 	if (r) {
-		socket_unlink(&listener.socket);
+		for (size_t i = 0; i < listener.sockets.count; i++)
+			socket_unlink(&listener.sockets.items[i]);
 		listener_done(&listener);
 		return r;
 	}
 	if (!listener.stop) {
-		accepting(&listener, true);
+		listener_accepting(&listener, true);
+		/* Before `ready`: with --detach the process that was started ends by it. */
+		told(&listener, notify_ready(&listener.notify, config->detach != 0, "serving"));
 		if (ready)
 			ready(context);
 	}

@@ -20,12 +20,12 @@ int listener_check(const struct config *config, char *error, size_t error_size);
 /**
  * listener_run() - serve until SIGTERM or SIGINT
  * @config: changed only by a reload (names of --allow and -U)
- * @socket: listening; taken over
+ * @sockets: listening, at least one; taken over
  * @ready: called once when the first template is ready and clients are served;
  *         may be NULL
  * @error: one line, when it could not begin to serve
  *
  * Return: 0 after a signal; -EINVAL or other -errno with `error` filled.
  */
-int listener_run(struct config *config, struct gateway_socket *socket, void (*ready)(void *context),
-		 void *context, char *error, size_t error_size);
+int listener_run(struct config *config, struct gateway_sockets *sockets,
+		 void (*ready)(void *context), void *context, char *error, size_t error_size);

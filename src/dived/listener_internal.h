@@ -1,7 +1,8 @@
 /*
  * listener_internal - what the files of the listener share.
  *
- * listener.c           set-up, event loop, accepting, stopping
+ * listener.c           set-up, event loop, stopping
+ * listener_accept.c    who is let in
  * listener_session.c   one connection's state machine and its records
  * listener_template.c  the template's life: start, reload, death
  */
@@ -11,6 +12,7 @@
 #include "audit.h"
 #include "config.h"
 #include "fault.h"
+#include "notify.h"
 #include "socket.h"
 #include "template.h"
 #include "watchdog.h"
@@ -32,8 +34,9 @@ struct connection {
 	uint64_t serial; /* > 0, never reused */
 	uid_t uid;	 /* SO_PEERCRED */
 	gid_t gid;
-	pid_t pid; /* for records */
-	int conn;  /* held until the session has it for sure; -1 then */
+	pid_t pid;	 /* for records */
+	unsigned socket; /* which of the gateway's it came by */
+	int conn;	 /* held until the session has it for sure; -1 then */
 	int control;
 	int pidfd;
 	int64_t deadline;    /* WAITING, HANDED: give up; else: the session is killed */
@@ -50,7 +53,7 @@ struct connection {
 
 struct listener {
 	struct config *config;
-	struct gateway_socket socket;
+	struct gateway_sockets sockets;
 	int epoll;
 	int signals;
 	int watch;		     /* -1 without PAM */
@@ -68,29 +71,46 @@ struct listener {
 	size_t used; /* all above are free */
 	uint64_t serial;
 	unsigned disposables; /* running */
-	bool accepting;	      /* the socket is in the epoll set */
+	bool accepting;	      /* the sockets are in the epoll set */
 	int64_t accept_at;    /* when accepting goes on after a shortage */
+	unsigned accept_next; /* the socket whose turn it is */
+	uint32_t ready;	      /* bits: sockets at which somebody may wait */
+	uint32_t hung_up;     /* bits: sockets that somebody has shut down */
+	uint32_t shut;	      /* bits: those among them that are not served any more */
 	int64_t hand_at;      /* when handing on is tried again; 0: nothing is waiting for that */
 	bool stop;
-	bool resolve; /* SIGHUP: names are to be looked up again */
+	bool resolve;	 /* SIGHUP: names are to be looked up again */
+	bool reloading;	 /* a service manager waits for the end of a reload */
+	char stale[256]; /* why the names of before stay in force; empty when they do not */
+	struct notify notify;
 };
 
 /*
- * Tags of epoll events; connections follow: TAG_CONNECTIONS + index for the control
- * socket, with the bit TAG_PROCESS for the pidfd of the session's process.
+ * Tags of epoll events: TAG_SOCKETS + index for a listening socket, TAG_CONNECTIONS +
+ * index for the control socket of a connection, with the bit TAG_PROCESS for the pidfd
+ * of the session's process.
  */
 enum listener_tag {
-	TAG_SOCKET,
 	TAG_SIGNALS,
 	TAG_WATCH,
 	TAG_CURRENT,
 	TAG_NEXT,
-	TAG_CONNECTIONS = 16
+	TAG_SOCKETS = 16,
+	TAG_CONNECTIONS = TAG_SOCKETS + SOCKETS_MAX,
 };
 #define TAG_PROCESS (UINT64_C(1) << 32)
 
 /* listener.c */
 int listener_add(struct listener *listener, int fd, uint64_t tag);
+/* A template is ready to fork, or known to be broken: says how the gateway is now. */
+void listener_settled(struct listener *listener);
+
+/* listener_accept.c */
+void listener_accepting(struct listener *listener, bool on);
+/* Something is up with a socket: who waits is taken in by listener_accept(). */
+void listener_socket_event(struct listener *listener, unsigned index, uint32_t events);
+/* Takes in who waits at the sockets, as many as can be dealt with. */
+void listener_accept(struct listener *listener);
 
 /* listener_session.c */
 void connection_hand(struct listener *listener, struct connection *connection);

@@ -43,7 +43,7 @@ static struct audit_facts facts_of(const struct listener *listener,
 {
 	return (struct audit_facts){
 		.id = connection->id,
-		.gateway = listener->config->address,
+		.gateway = listener->sockets.items[connection->socket].name,
 		.account = connection->account[0] ? connection->account : NULL,
 		.peer = peer,
 	};

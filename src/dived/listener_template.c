@@ -110,6 +110,8 @@ static void next_ready(struct listener *listener)
 	struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = TAG_CURRENT } };
 	/* Cannot fail: the descriptor is in the set, with another tag. */
 	(void)epoll_ctl(listener->epoll, EPOLL_CTL_MOD, listener->current.control, &event);
+	if (listener->serving)
+		listener_settled(listener);
 }
 
 /* The current template says nothing after its report; an event is its end. */

@@ -1,99 +1,129 @@
 /*
- * main - from argv to a serving gateway, and the only place with exit statuses.
+ * main - from argv to a gateway that serves, and the only place with exit statuses.
  *
  * Start-up errors are one line on standard error and status 4, also with
- * --detach: the process that was started waits for the one that serves.
+ * --detach: the process that was started waits for the one that serves.  With -i
+ * standard error is the client, so the line goes to syslog.
+ *
+ * Four ways to serve: a listener (and behind it a template and sessions), one
+ * client of a socket (-F), the client of an inetd (-i), and none (-J).  In the
+ * last three this process is the session.
  */
-#include "audit.h"
 #include "cleanup.h"
 #include "config.h"
+#include "gateway.h"
+#include "holder.h"
+#include "listen_fds.h"
 #include "listener.h"
 #include "log.h"
+#include "notify.h"
 #include "pidfile.h"
 #include "process.h"
-#include "socket.h"
-#include "stack.h"
+#include "sealed.h"
+#include "service.h"
+#include "single.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define STATUS_FAILURE 1
 #define STATUS_USAGE   4
 #define ERROR_MAX      1024
+#define EXECUTE_FDS    1024  /* of -J, as many as a client may send */
+#define EXECUTE_LIMIT  65536 /* their numbers are below this */
 
-/* What `ready` needs. */
-struct serving {
-	const struct config *config;
-	int notify; /* a byte here says that the gateway serves; -1 without --detach */
+/* For dived alone: whatever it starts must not take itself for the service. */
+static const char *const manager_variables[] = {
+	"LISTEN_PID",
+	"LISTEN_FDS",
+	"LISTEN_FDNAMES",
+	"NOTIFY_SOCKET",
 };
 
-static int fail(const char *error)
+/* What this process was started with, apart from argv. */
+struct inherited {
+	struct process_fds fds; /* from 3 up */
+	int conn;		/* -i: what was descriptor 0; -1 for none */
+};
+
+/* What a way to serve needs, and what it comes to. */
+struct serving {
+	struct config *config;
+	struct namespaces namespaces;
+	struct service service; /* where this process is the session */
+	struct notify notify;	/* the same; a listener has its own */
+	struct session_result result;
+	int waiting;  /* a byte here says that the gateway serves; -1 without --detach */
+	bool started; /* it has served */
+	char error[ERROR_MAX];
+};
+
+static int fail(const struct config *config, const char *error)
 {
-	(void)fprintf(stderr, "dived: %s\n", error); /* nowhere else to say it */
+	if (config->mode == CONFIG_MODE_INETD)
+		log_error("%s", error);
+	else
+		(void)fprintf(stderr, "dived: %s\n", error); /* nowhere else to say it */
 	return STATUS_USAGE;
 }
 
-/* Descriptors 0 to 2 are never left to be taken by a socket. */
-static int fill_standard(void)
-{
-	for (int fd = open("/dev/null", O_RDWR); fd <= 2; fd = open("/dev/null", O_RDWR))
-		if (fd < 0)
-			return -errno;
-	/* The one above 2 is closed by the caller's closefrom(3). */
-	return 0;
-}
+/* --- before anything is served ------------------------------------------------ */
 
-static void warn(const struct config *config, enum audit_state state)
+/* Namespaces that are joined; those that are made come with prepare(). */
+static int tie(struct serving *serving)
 {
-	struct stack stack;
-	char error[ERROR_MAX];
+	struct config *config = serving->config;
 
-	if (config->inherited.uid != 0)
-		log_warning("%s: not root: no PAM, and every program runs as uid %u, whoever the "
-			    "client is",
-			    config->address, config->inherited.uid);
-	else if (config->no_pam && config_may_elevate(config) && (config->socket_mode & 0022))
-		log_warning("%s: --no-pam: whoever may connect gets the target account without "
-			    "being asked",
-			    config->address);
-	if (config->audit == CONFIG_AUDIT_AUTO && state != AUDIT_STATE_ENABLED)
-		log_warning("%s: kernel auditing is %s: records go to syslog%s", config->address,
-			    audit_state_name(state),
-			    state == AUDIT_STATE_UNKNOWN ? " as well" : " alone");
-	if (config->no_pam ||
-	    stack_read(config->pam_service, config->pam_confdir, &stack, error, sizeof(error)))
-		return;
-	if (stack_find(&stack, "pam_loginuid.so"))
-		log_warning("%s: the service %s uses pam_loginuid, which replaces the login uid of "
-			    "whoever connects by the target's; remove it",
-			    config->address, config->pam_service);
-	stack_done(&stack);
-}
-
-static int check_audit(const struct config *config, enum audit_state state, char *error)
-{
-	if (config->audit != CONFIG_AUDIT_REQUIRE || state == AUDIT_STATE_ENABLED)
+	if (!config->unshare && !config->setns.count && !config->setns_pid.count)
 		return 0;
-	(void)snprintf(error, ERROR_MAX, "--audit require: kernel auditing is %s",
-		       audit_state_name(state));
-	return -EINVAL;
+	int r = namespace_tie(config, &serving->namespaces, serving->error, ERROR_MAX);
+
+	if (r == -ENOMEM)
+		(void)snprintf(serving->error, ERROR_MAX, "out of memory");
+	if (r == 0)
+		config->namespaces = &serving->namespaces;
+	return r;
 }
 
-static void record(const struct config *config, bool start)
+/* Everything but the socket, in the order in which it can fail without a trace. */
+static int prepare(struct serving *serving)
 {
-	char text[2048];
-	struct audit audit;
+	struct config *config = serving->config;
+	bool single = config->mode != CONFIG_MODE_LISTEN;
+	int r = gateway_check_place(config, serving->error, ERROR_MAX);
 
-	config_describe(config, text, sizeof(text));
-	if (audit_init((enum config_audit)config->audit, &audit))
-		return; /* said at start-up */
-	audit_gateway(&audit, config->address, start, text);
-	audit_done(&audit);
+	if (r == 0)
+		r = tie(serving);
+	/* Before any other process is made: a cgroup named here holds them all. */
+	if (r == 0)
+		r = pidfile_write(&config->pidfiles, serving->error, ERROR_MAX);
+	if (r == 0 && !gateway_is_unrecorded(config))
+		r = gateway_check_audit(config, true, NULL, serving->error, ERROR_MAX);
+	if (r == 0 && config->unshare)
+		r = holder_start(config, single, config->namespaces, serving->error, ERROR_MAX);
+	if (r == 0)
+		r = gateway_check_maps(config, serving->error, ERROR_MAX);
+	return r;
+}
+
+/* Where this process will be the session: PAM, before there is a client. */
+static int prepare_single(struct serving *serving)
+{
+	int r = prepare(serving);
+
+	if (r)
+		return r;
+	service_load(serving->config, &serving->service);
+	if (!serving->service.broken)
+		return 0;
+	(void)snprintf(serving->error, ERROR_MAX, "--pam-service %s: %s",
+		       serving->config->pam_service, serving->service.text);
+	return -EINVAL;
 }
 
 /* The gateway serves: standard descriptors are let go of, and whoever waits is told. */
@@ -102,62 +132,208 @@ static void ready(void *context)
 	struct serving *serving = context;
 	char byte = 0;
 
-	record(serving->config, true);
-	if (serving->notify < 0)
+	gateway_record(serving->config, true);
+	serving->started = true;
+	if (serving->waiting < 0)
 		return;
 	process_detach();
-	if (write(serving->notify, &byte, 1) < 0)
+	if (write(serving->waiting, &byte, 1) < 0)
 		log_warning("%s: the process that started the gateway has gone",
 			    serving->config->address);
-	close_fd(&serving->notify);
+	close_fd(&serving->waiting);
 }
 
-static int serve(struct config *config, int notify)
+/* What is left of the gateway goes; `r` is what it came to.  Return: exit status. */
+static int finish(struct serving *serving, int r)
 {
-	struct serving serving = { .config = config, .notify = notify };
-	struct gateway_socket socket = { .fd = -1, .directory = -1 };
-	struct audit audit = { .fd = -1 };
-	char error[ERROR_MAX] = "";
+	if (serving->started)
+		gateway_record(serving->config, false);
+	pidfile_remove(&serving->config->pidfiles);
+	service_done(&serving->service);
+	namespaces_done(&serving->namespaces);
+	serving->config->namespaces = NULL;
+	return r ? fail(serving->config, serving->error) : 0;
+}
 
-	int r = pidfile_write(&config->pidfiles, error, sizeof(error));
-	if (r)
-		return fail(error);
-	r = audit_init((enum config_audit)config->audit, &audit);
-	enum audit_state state = audit_query(&audit);
-	audit_done(&audit);
+/* --- the ways to serve ---------------------------------------------------------- */
+
+/* Serves one client, who may be nobody (-J), in this process. */
+static void run_session(struct serving *serving, int conn)
+{
+	struct session_input input = {
+		.config = serving->config,
+		.conn = conn,
+		.control = -1,
+		.occupied = serving->service.occupied,
+		.pamh = serving->service.pamh,
+		.broken = serving->service.broken ? serving->service.text : NULL,
+	};
+
+	if (conn >= 0)
+		process_leave_terminal();
+	session_run(&input, &serving->result);
+	if (serving->result.took_pam)
+		serving->service.pamh = NULL; /* the session has ended it */
+	serving->service.occupied = 0;	      /* and let go of these */
+}
+
+static int open_socket(struct serving *serving, struct gateway_sockets *sockets)
+{
+	int r = 0;
+
+	if (serving->config->listen_fds)
+		return 0;
+	r = socket_open(serving->config, &sockets->items[0], serving->error, ERROR_MAX);
+	sockets->count = r == 0;
+	return r;
+}
+
+static int serve_many(struct serving *serving, struct gateway_sockets *sockets)
+{
+	int r = prepare(serving);
+
 	if (r == 0)
-		r = check_audit(config, state, error);
+		r = open_socket(serving, sockets);
+	if (r == 0)
+		r = listener_run(serving->config, sockets, ready, serving, serving->error,
+				 ERROR_MAX);
+	return finish(serving, r);
+}
+
+/* An edit of the service takes effect at once, as with a listener, also a broken one. */
+static void renew_service(struct serving *serving)
+{
+	service_reload(serving->config, &serving->service);
+	if (serving->service.broken)
+		log_error("%s: authentication is not available: %s", serving->config->address,
+			  serving->service.text);
+}
+
+static int serve_once(struct serving *serving, struct gateway_sockets *sockets)
+{
+	struct config *config = serving->config;
+	struct single single = { .signals = -1 };
+	int conn = -1;
+	int r = prepare_single(serving);
+
+	if (r == 0)
+		r = single_open(&single, serving->error, ERROR_MAX);
+	if (r == 0)
+		r = open_socket(serving, sockets);
 	if (r == 0) {
-		warn(config, state);
-		r = socket_open(config, &socket, error, sizeof(error));
+		(void)notify_open(config->inherited.environment,
+				  &serving->notify); /* see notify.h */
+		ready(serving);
+		(void)notify_ready(&serving->notify, config->detach != 0, "serving");
+		conn = single_accept(&single, config, sockets, &serving->notify);
 	}
+	if (conn >= 0) {
+		renew_service(serving);
+		run_session(serving, conn);
+	}
+	(void)notify_stopping(&serving->notify);
+	notify_done(&serving->notify);
+	int status = finish(serving, r);
+	return conn < 0 ? status : single_pass_on(&serving->result);
+}
+
+static int serve_inetd(struct serving *serving, int conn)
+{
+	char name[SOCKET_NAME_SIZE];
+	int r = 0;
+
+	/* In every record, prompt and variable: the socket that the client came by.  One end of
+	   a socket pair, which --allow-insecure lets through, has none. */
+	if (conn >= 0 && socket_name(conn, name) == 0)
+		serving->config->address = name;
+	if (conn < 0) {
+		(void)snprintf(serving->error, ERROR_MAX,
+			       "-i: descriptor 0 is not a connection of a UNIX stream socket");
+		return fail(serving->config, serving->error);
+	}
+	r = single_judge(serving->config, conn, serving->error, ERROR_MAX);
+	if (r)
+		return fail(serving->config, serving->error);
+	r = prepare_single(serving);
+	if (r == 0) {
+		ready(serving);
+		run_session(serving, conn);
+	} else {
+		single_refuse(conn, "the gateway cannot serve; its log says why");
+	}
+	int status = finish(serving, r);
+	serving->config->address = "-i"; /* `name` ends here */
+	return status ? status : single_pass_on(&serving->result);
+}
+
+/* What whoever starts dived -J hands to its program. */
+static int take_descriptors(struct serving *serving, const struct process_fds *fds)
+{
+	struct config_inherited *own = &serving->config->inherited;
+
+	own->fds = fds->list;
+	while (own->fd_count < fds->count && fds->list[own->fd_count] < EXECUTE_LIMIT)
+		own->fd_count++;
+	if (own->fd_count <= EXECUTE_FDS)
+		return 0;
+	(void)snprintf(serving->error, ERROR_MAX,
+		       "-J: more than %d descriptors are open (-O passes none)", EXECUTE_FDS);
+	return serving->config->no_fds ? 0 : -EINVAL;
+}
+
+static int execute(struct serving *serving, const struct inherited *inherited)
+{
+	struct config *config = serving->config;
+	cleanup_fd int messages = fcntl(2, F_DUPFD_CLOEXEC, PROCESS_PARKED);
+	int r = take_descriptors(serving, &inherited->fds);
+
+	/* Standard error is the program's: only what keeps it from running is said there. */
+	log_open("dived", false, !config->no_pam);
+	if (messages < 0)
+		messages = fcntl(2, F_DUPFD_CLOEXEC, 3);
 	if (r == 0)
-		r = listener_run(config, &socket, ready, &serving, error, sizeof(error));
-	if (r == 0)
-		record(config, false);
-	pidfile_remove(&config->pidfiles);
-	return r ? fail(error) : 0;
+		r = prepare_single(serving);
+	if (r)
+		return finish(serving, r);
+	if (!config->no_pam)
+		ready(serving);
+	run_session(serving, -1);
+	if (!serving->result.ran)
+		(void)dprintf(messages, "dived: %s\n", serving->result.fault.text); /* or nowhere */
+	(void)finish(serving, 0);
+	return single_pass_on(&serving->result);
+}
+
+static int serve(struct config *config, struct gateway_sockets *sockets, int waiting)
+{
+	struct serving serving = { .config = config,
+				   .namespaces = NAMESPACES_NONE,
+				   .notify = NOTIFY_NONE,
+				   .waiting = waiting };
+
+	return config->mode == CONFIG_MODE_ONCE ? serve_once(&serving, sockets)
+						: serve_many(&serving, sockets);
 }
 
 /*
  * Forks the process that will serve; the first one waits until it does, or
  * passes on its failure.
  */
-static int detach(struct config *config)
+static int detach(struct config *config, struct gateway_sockets *sockets)
 {
 	int status = 0;
 	int pair[2];
 	char byte;
 
 	if (pipe2(pair, O_CLOEXEC))
-		return fail("--detach: no pipe can be made");
+		return fail(config, "--detach: no pipe can be made");
 	pid_t pid = fork();
 	if (pid < 0)
-		return fail("--detach: no process can be made");
+		return fail(config, "--detach: no process can be made");
 	if (pid == 0) {
 		close_fd(&pair[0]);
 		(void)setsid(); /* cannot fail in a fork */
-		return serve(config, pair[1]);
+		return serve(config, sockets, pair[1]);
 	}
 	close_fd(&pair[1]);
 	ssize_t got;
@@ -168,47 +344,97 @@ static int detach(struct config *config)
 		return 0;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILURE;
+	/* It may have been told to stop before it served, which is no success of ours. */
+	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : STATUS_FAILURE;
 }
 
-static int check(const struct config *config)
+static int check(struct config *config)
 {
 	static const char *const audit_words[] = {
 		[CONFIG_AUDIT_AUTO] = "records to the kernel where it audits, and to syslog",
 		[CONFIG_AUDIT_REQUIRE] = "nothing runs without a record in the kernel",
 		[CONFIG_AUDIT_OFF] = "records to syslog only",
 	};
-	char error[ERROR_MAX] = "";
-	struct audit audit;
+	struct serving serving = { .config = config, .namespaces = NAMESPACES_NONE };
+	enum audit_state state = AUDIT_STATE_UNKNOWN;
+	int r = gateway_check_place(config, serving.error, ERROR_MAX);
 
-	if (!config->no_pam && listener_check(config, error, sizeof(error)))
-		return fail(error);
-	if (audit_init((enum config_audit)config->audit, &audit))
-		return fail("no audit socket can be made");
-	enum audit_state state = audit_query(&audit);
-	audit_done(&audit);
-	if (check_audit(config, state, error))
-		return fail(error);
+	if (r == 0)
+		r = tie(&serving);
+	namespaces_done(&serving.namespaces);
+	config->namespaces = NULL;
+	if (r == 0 && !config->no_pam)
+		r = listener_check(config, serving.error, ERROR_MAX);
+	if (r == 0 && !gateway_is_unrecorded(config))
+		r = gateway_check_audit(config, false, &state, serving.error, ERROR_MAX);
+	if (r) {
+		(void)fprintf(stderr, "dived: %s\n", serving.error); /* as fail() */
+		return STATUS_USAGE;
+	}
 	config_print(config, stdout);
-	(void)printf("  audit: %s; kernel auditing is %s\n", audit_words[config->audit],
-		     audit_state_name(state)); /* checked by fflush(3) */
+	if (!gateway_is_unrecorded(config))
+		(void)printf("  audit: %s; kernel auditing is %s\n", audit_words[config->audit],
+			     audit_state_name(state)); /* checked by fflush(3) */
 	return fflush(stdout) ? STATUS_FAILURE : 0;
 }
 
-static int run(char **argv)
+static void help(void)
+{
+	options_help(&config_table, stdout);
+	config_help_lists(stdout);
+}
+
+/* --- argv ------------------------------------------------------------------------- */
+
+static int start(struct config *config, const struct inherited *inherited)
+{
+	struct serving serving = { .config = config,
+				   .namespaces = NAMESPACES_NONE,
+				   .notify = NOTIFY_NONE,
+				   .waiting = -1 };
+	char label[LISTEN_FDS_LABEL_SIZE];
+	struct gateway_sockets sockets = { .count = 0 };
+
+	if (config->mode == CONFIG_MODE_EXECUTE)
+		return execute(&serving, inherited);
+	/* Before any fork: the sockets are for the process that was started. */
+	if (config->listen_fds &&
+	    listen_fds_take(config, &sockets, label, serving.error, ERROR_MAX))
+		return fail(config, serving.error);
+	process_close_fds(&inherited->fds, 3 + (int)sockets.count);
+	if (config->mode == CONFIG_MODE_INETD)
+		return serve_inetd(&serving, inherited->conn);
+	return config->detach ? detach(config, &sockets) : serve(config, &sockets, -1);
+}
+
+/* Before there is a config. */
+static int complain(const struct inherited *inherited, const char *error)
+{
+	if (inherited->conn < 0) {
+		(void)fprintf(stderr, "dived: %s (dived --help lists the options)\n", error);
+	} else {
+		log_error("%s", error);
+		single_refuse(inherited->conn, "the gateway cannot serve; its log says why");
+	}
+	return STATUS_USAGE;
+}
+
+static int run(char **argv, const struct inherited *inherited)
 {
 	char error[ERROR_MAX] = "";
 	struct config config;
 
-	if (config_load(argv, &config, error, sizeof(error))) {
-		(void)fprintf(stderr, "dived: %s (dived --help lists the options)\n", error);
-		return STATUS_USAGE;
-	}
+	if (config_load(argv, &config, error, sizeof(error)))
+		return complain(inherited, error);
 	process_raise_nofile(); /* after config_load(), which keeps the limits for the programs */
+	for (size_t i = 0; i < ARRAY_LEN(manager_variables); i++)
+		(void)unsetenv(manager_variables[i]); /* config keeps a copy */
 	process_park(&config.inherited.directory);
+	process_park(&config.cgroup_fd);
+	process_park(&config.root_fd);
 	int status = 0;
 	if (config.help)
-		options_help(&config_table, stdout);
+		help();
 	else if (config.dump_options)
 		options_dump(&config_table, stdout);
 	else if (config.version)
@@ -216,18 +442,48 @@ static int run(char **argv)
 	else if (config.check)
 		status = check(&config);
 	else
-		status = config.detach ? detach(&config) : serve(&config, -1);
+		status = start(&config, inherited);
 	if ((config.help || config.dump_options || config.version) && fflush(stdout))
 		status = STATUS_FAILURE;
 	config_done(&config);
 	return status;
 }
 
+/* Whether standard output and error are a client: before anything is said there. */
+static bool is_inetd(char *const *argv)
+{
+	struct stat info;
+
+	for (size_t i = 1; argv[i] && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "-i") == 0 || strncmp(argv[i], "--inetd", 7) == 0)
+			return fstat(0, &info) == 0 && S_ISSOCK(info.st_mode);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc < 1 || fill_standard())
+	struct inherited inherited = { .conn = -1 };
+	bool inetd = argc > 0 && is_inetd(argv);
+	char error[ERROR_MAX];
+
+	if (argc < 1)
 		return STATUS_FAILURE;
-	closefrom(3); /* nothing that whoever started us left open is for us or our programs */
+	int sealed = sealed_execute(argv, error, sizeof(error));
+	if (process_fill_standard())
+		return STATUS_FAILURE;
+	/* What whoever started us left open is for us with --listen-fds and -J only. */
+	if (process_list_fds(&inherited.fds))
+		closefrom(3);
+	(void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* Linux 5.11; modules' helpers get less */
 	log_open("dived", true, true);
-	return run(argv);
+	if (inetd) {
+		inherited.conn = fcntl(0, F_DUPFD_CLOEXEC, 3);
+		if (inherited.conn < 0)
+			return STATUS_FAILURE;
+		process_park(&inherited.conn);
+		process_detach();
+	}
+	int status = sealed ? complain(&inherited, error) : run(argv, &inherited);
+	free(inherited.fds.list);
+	return status;
 }

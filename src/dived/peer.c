@@ -211,6 +211,35 @@ int peer_read(int sock, struct peer *ret)
 	return 0;
 }
 
+int peer_read_self(struct peer *ret)
+{
+	struct peer peer = { .uid = getuid(),
+			     .gid = getgid(),
+			     .pid = getpid(),
+			     .login_uid = PEER_UNSET,
+			     .session_id = PEER_UNSET,
+			     .pidfd = -1 };
+	int count = getgroups(0, NULL);
+
+	if (count < 0)
+		return -errno;
+	cleanup_free gid_t *groups = calloc((size_t)count + 1, sizeof(*groups));
+	if (groups == NULL)
+		return -ENOMEM;
+	count = getgroups(count, groups);
+	if (count < 0)
+		return -errno;
+	/* Where /proc is missing the login uid is unknown, and stays what it is. */
+	cleanup_fd int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	peer.known = proc >= 0 && proc_read_id(proc, "loginuid", &peer.login_uid) == 0 &&
+		     proc_read_id(proc, "sessionid", &peer.session_id) == 0;
+	peer.root = proc >= 0 && peer.uid == 0 && proc_has_admin(proc);
+	peer.groups = take_ptr(groups);
+	peer.group_count = (size_t)count;
+	*ret = peer;
+	return 0;
+}
+
 void peer_done(struct peer *peer)
 {
 	free(peer->groups);

@@ -40,6 +40,9 @@ struct peer {
  */
 int peer_read(int sock, struct peer *ret);
 
+/* The calling process itself (dived -J), by its real ids.  Return: 0; -errno. */
+int peer_read_self(struct peer *ret);
+
 void peer_done(struct peer *peer);
 
 /* Whether gid is the peer's group or one of its supplementary groups. */

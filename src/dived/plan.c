@@ -9,7 +9,8 @@
  * Both only compute.  What they are given has been read by others (peer.c,
  * request.c, account.c); descriptors are passed through by number and never
  * touched.  A refusal says what the client can do about it, where it can.
- * What runs, in which words, is in plan_program.c.
+ * What runs, in which words, is in plan_program.c; as whom, in plan_identity.c;
+ * where, in plan_place.c.
  */
 #include "plan_internal.h"
 
@@ -48,14 +49,22 @@ int plan_format(char **ret, const char *format, ...)
 
 /* --- who is asked ---------------------------------------------------------------- */
 
-static bool is_elevated(const struct peer *peer, const struct account *target)
+static bool is_elevated(const struct config *config, const struct peer *peer,
+			const struct account *target)
 {
+	/* With -J whoever starts dived has all the power that dived has. */
+	if (config->mode == CONFIG_MODE_EXECUTE)
+		return false;
+	if (config_adds_privilege(config))
+		return true;
 	/* A container's reduced root is uid 0 as well, without the power of ours. */
 	return target->uid != peer->uid || (target->uid == 0 && !peer->root);
 }
 
 static bool is_proof_due(const struct config *config, const struct peer *peer, bool elevated)
 {
+	if (config->mode == CONFIG_MODE_EXECUTE)
+		return false; /* there is nobody to ask */
 	switch ((enum config_authenticate)config->authenticate) {
 	case CONFIG_AUTHENTICATE_ALWAYS:
 		return true;
@@ -73,7 +82,7 @@ int plan_decide(const struct config *config, const struct peer *peer,
 {
 	struct plan_decision decision = { .target = &accounts->target };
 
-	decision.elevated = is_elevated(peer, decision.target);
+	decision.elevated = is_elevated(config, peer, decision.target);
 	decision.pam = !config->no_pam;
 	decision.authenticate = decision.pam && is_proof_due(config, peer, decision.elevated);
 	/*
@@ -85,6 +94,13 @@ int plan_decide(const struct config *config, const struct peer *peer,
 		return fault_set(fault, MESSAGE_LAYER_REQUEST, NULL, 0,
 				 "this gateway takes all of the client's environment, which it "
 				 "must not for a program with more privileges than the client");
+	/* Also where it sends no root this time: what may be asked for is one thing or the other.
+	 */
+	if (config->client_chroot && decision.elevated && !peer->root)
+		return fault_set(
+			fault, MESSAGE_LAYER_REQUEST, NULL, 0,
+			"this gateway takes the client's root directory, which it must not "
+			"for a program with more privileges than the client");
 	if (decision.pam && !decision.target->name)
 		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, NULL, 0,
 				 "user id %u has no account name", (unsigned)decision.target->uid);
@@ -113,6 +129,10 @@ int plan_dive(const struct config *config, const struct peer *peer,
 
 	if (!lines)
 		return -ENOMEM;
+	if (config->mode == CONFIG_MODE_EXECUTE) { /* there is no client to tell of */
+		*ret = take_ptr(lines);
+		return 0;
+	}
 	if (plan_format(&lines[0], "DIVE_UID=%u", (unsigned)peer->uid) ||
 	    plan_format(&lines[1], "DIVE_GID=%u", (unsigned)peer->gid) ||
 	    plan_format(&lines[2], "DIVE_PID=%d", (int)peer->pid) ||
@@ -162,30 +182,6 @@ static int check_terminal(struct maker *maker)
 		return 0;
 	return fault_set(maker->fault, MESSAGE_LAYER_REQUEST, NULL, 0,
 			 "this server takes no controlling terminal (DIVE_TERMINAL)");
-}
-
-static int make_directory(struct maker *maker)
-{
-	const char *home = maker->decision->target->home;
-	struct plan *plan = &maker->plan;
-
-	if (maker->config->no_chdir) {
-		plan->directory = maker->config->inherited.directory;
-		return 0;
-	}
-	plan->directory = maker->request->cwd;
-	if (maker->request->fixed.flags & MESSAGE_REQUEST_LOGIN) {
-		/* A relative one would be taken from a directory of the client's. */
-		if (!home || *home != '/')
-			return fault_set(maker->fault, MESSAGE_LAYER_ACCOUNT, NULL, 0,
-					 "the target has no home directory for -l");
-		plan->home = strdup(home);
-		return plan->home ? 0 : plan_no_memory(maker->fault);
-	}
-	if (plan->directory < 0)
-		return fault_set(maker->fault, MESSAGE_LAYER_REQUEST, NULL, 0,
-				 "the client sent no current directory");
-	return 0;
 }
 
 /* Whether the descriptor of wait mode 2 stays with the program. */
@@ -240,6 +236,9 @@ static mode_t choose_umask(const struct maker *maker)
 /* Where nobody waits for the program, nobody's death is a disconnect. */
 static int choose_death_signal(const struct maker *maker)
 {
+	/* With -J there is nobody who could go away; dived may have become the program. */
+	if (maker->config->mode == CONFIG_MODE_EXECUTE)
+		return 0;
 	if (maker->config->no_wait || maker->request->hello.wait != MESSAGE_WAIT_EXIT)
 		return 0;
 	switch ((enum config_disconnect)maker->config->on_disconnect) {
@@ -253,37 +252,10 @@ static int choose_death_signal(const struct maker *maker)
 	return 0;
 }
 
-static int make_identity(struct maker *maker)
-{
-	const struct config *config = maker->config;
-	const struct account *target = maker->decision->target;
-	const gid_t *groups = maker->session->groups;
-	size_t count = maker->session->group_count;
-	struct plan *plan = &maker->plan;
-
-	plan->change_ids = !config->no_setuid;
-	plan->uid = target->uid;
-	/* Without -u the client's gid is what the kernel reports, not what passwd says. */
-	plan->gid = config->user ? target->gid : maker->peer->gid;
-	if (config->no_setuid) {
-		plan->uid = config->inherited.uid;
-		plan->gid = config->inherited.gid;
-		groups = config->inherited.groups;
-		count = config->inherited.group_count;
-	}
-	plan->groups = calloc(count + 1, sizeof(*plan->groups)); /* never of size 0 */
-	if (!plan->groups)
-		return plan_no_memory(maker->fault);
-	if (count > 0)
-		memcpy(plan->groups, groups, count * sizeof(*groups));
-	plan->group_count = count;
-	return 0;
-}
-
 /* In this order: the program is looked up in the environment that it will have. */
 static int (*const parts[])(struct maker *maker) = {
-	check_terminal,	   make_identity,  make_environment,
-	plan_make_command, make_directory, make_descriptors,
+	check_terminal,	   plan_make_identity, plan_make_privileges, make_environment,
+	plan_make_command, plan_make_place,    make_descriptors,
 };
 
 int plan_make(const struct config *config, const struct peer *peer, const struct request *request,
@@ -297,7 +269,7 @@ int plan_make(const struct config *config, const struct peer *peer, const struct
 		.accounts = accounts,
 		.decision = decision,
 		.session = session,
-		.plan = { .directory = -1 },
+		.plan = PLAN_EMPTY,
 		.fault = fault,
 	};
 
@@ -313,8 +285,9 @@ int plan_make(const struct config *config, const struct peer *peer, const struct
 	maker.plan.death_signal = choose_death_signal(&maker);
 	maker.plan.ignored = request->fixed.ignored;
 	maker.plan.new_session = !config->no_setsid;
+	/* With -J -S the program stays in the process group of whoever starts it. */
+	maker.plan.new_group = config->no_setsid && config->mode != CONFIG_MODE_EXECUTE;
 	maker.plan.join_keyring = !session->keyring_set;
-	memcpy(maker.plan.limits, session->limits, sizeof(maker.plan.limits));
 	*ret = maker.plan;
 	return 0;
 }
@@ -327,5 +300,6 @@ void plan_done(struct plan *plan)
 	environment_done(&plan->candidates);
 	free(plan->home);
 	free(plan->fds);
-	*plan = (struct plan){ .directory = -1 };
+	free(plan->contents);
+	*plan = PLAN_EMPTY;
 }

@@ -13,6 +13,7 @@
 #include "account.h"
 #include "config.h"
 #include "fault.h"
+#include "namespace.h"
 #include "peer.h"
 #include "request.h"
 
@@ -23,7 +24,10 @@
 struct plan_accounts {
 	struct account client; /* name NULL: the uid has no entry */
 	struct account target;
-	struct account asked; /* whose credentials --auth-user asks for; name NULL: no such */
+	struct account asked;	  /* whose credentials --auth-user asks for; name NULL: no such */
+	struct account effective; /* of -e; zeroed without */
+	gid_t *effective_groups;  /* its groups; owned; NULL without -e */
+	size_t effective_group_count;
 };
 
 struct plan_decision {
@@ -36,7 +40,8 @@ struct plan_decision {
 
 /*
  * Fills *ret, or refuses.  The rules are in the reference manual dived(8) under
- * WHO IS ASKED.  One is stricter than "uid differs": a spawn as uid 0 for a
+ * WHO IS ASKED: -e -g -m -c elevate whatever the target is, and -J nobody.  One
+ * is stricter than "uid differs": a spawn as uid 0 for a
  * client of uid 0 that is not a root client (a container's reduced root) counts
  * as elevated, because the program would hold what that client lacks.
  *
@@ -54,7 +59,8 @@ struct plan_session {
 	struct rlimit limits[RLIM_NLIMITS];
 	bool umask_set; /* a module set the umask */
 	mode_t umask;
-	bool keyring_set; /* a module joined a session keyring */
+	bool keyring_set;			/* a module joined a session keyring */
+	const struct namespace_set *namespaces; /* what the program enters; borrowed; may be NULL */
 };
 
 struct plan_fd {
@@ -62,10 +68,50 @@ struct plan_fd {
 	int source; /* borrowed from the request; -1 for /dev/null */
 };
 
+/* What root directory the program gets, and how. */
+enum plan_root {
+	PLAN_ROOT_SAME,	  /* that of its mount namespace */
+	PLAN_ROOT_CHROOT, /* -R */
+	PLAN_ROOT_PIVOT,  /* -V */
+	PLAN_ROOT_CLIENT, /* -r: the client's descriptor */
+};
+
+/* What capability sets start from, before -m is added. */
+enum plan_base {
+	PLAN_CAPABILITIES_SAME, /* -P: all sets as they are */
+	PLAN_CAPABILITIES_NONE, /* a target that is not root */
+	PLAN_CAPABILITIES_ROOT, /* root: effective and permitted as they are, nothing inheritable */
+	PLAN_CAPABILITIES_EXACT, /* -c: `capabilities` */
+};
+
 struct plan {
-	bool change_ids; /* not with -P */
-	uid_t uid;
+	/* where */
+	const struct namespace_set *namespaces; /* borrowed; NULL: dived's own */
+	enum plan_root root;
+	const char *root_path;	    /* -R's DIR or -V's NEW; borrowed from the config */
+	const char *root_old;	    /* -V's OLD; borrowed */
+	int root_fd;		    /* -r; borrowed */
+	const char *directory_path; /* -h; borrowed; NULL: `directory` */
+	int start;		    /* what relative paths are relative to; borrowed */
+	const char **contents;	    /* owned array of FILE, TEXT pairs, strings borrowed */
+	size_t content_count;	    /* strings, twice the number of pairs */
+	bool content_create;	    /* a missing FILE is made */
+	int cgroup;		    /* directory of a cgroup v2; borrowed; -1 for none */
+
+	/* with what privileges */
+	uint64_t bounding_drop;
+	uint64_t ambient;
+	enum plan_base base;
+	struct config_capabilities capabilities;
+	bool lock_securebits;
+	bool no_new_privs;
+
+	bool change_ids;    /* not with -P */
+	bool change_groups; /* with -P they are put back, where dived's have been changed at all */
+	uid_t uid;	    /* real */
 	gid_t gid;
+	uid_t euid; /* effective and saved */
+	gid_t egid;
 	gid_t *groups; /* owned */
 	size_t group_count;
 	char **argv;	   /* owned array and strings */
@@ -77,7 +123,8 @@ struct plan {
 	struct plan_fd *fds; /* owned, sorted by number */
 	size_t fd_count;
 	unsigned ignored;  /* enum message_ignored: dispositions that stay ignored */
-	bool new_session;  /* setsid(2); else a process group of its own */
+	bool new_session;  /* setsid(2) */
+	bool new_group;	   /* else: a process group of its own (not with -J -S) */
 	bool join_keyring; /* a fresh session keyring, made as the target */
 	int death_signal;  /* sent by the kernel when the session process dies; 0 none */
 	struct rlimit limits[RLIM_NLIMITS];
@@ -86,7 +133,8 @@ struct plan {
 /*
  * Fills *ret (released with plan_done()) or refuses.  With a forced command -l
  * changes the directory only: nothing of the client's changes how it is run.
- * The gid is -u's, else that of SO_PEERCRED, whatever passwd(5) says.
+ * The gid is the first of -g, else -u's, else that of SO_PEERCRED, whatever
+ * passwd(5) says; with -e the effective one is that account's.
  * Return: 0; -EACCES or -ENOMEM with *fault filled.
  */
 int plan_make(const struct config *config, const struct peer *peer, const struct request *request,

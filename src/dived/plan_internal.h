@@ -1,5 +1,5 @@
 /*
- * plan_internal - what plan.c and plan_program.c share, and nobody else.
+ * plan_internal - what the files of plan share, and nobody else.
  */
 #pragma once
 
@@ -7,6 +7,12 @@
 #include "plan.h"
 
 #define cleanup_words __attribute__((cleanup(environment_done)))
+
+#define PLAN_EMPTY                                                                                 \
+	(struct plan)                                                                              \
+	{                                                                                          \
+		.directory = -1, .root_fd = -1, .start = -1, .cgroup = -1                          \
+	}
 
 /* What the parts of plan_make() have in common. */
 struct maker {
@@ -25,6 +31,13 @@ struct maker {
  * Return: as plan_make().
  */
 int plan_make_command(struct maker *maker);
+
+/* Ids and groups; then capabilities, securebits and limits, which depend on the ids. */
+int plan_make_identity(struct maker *maker);
+int plan_make_privileges(struct maker *maker);
+
+/* Namespaces, content, root, directory. */
+int plan_make_place(struct maker *maker);
 
 /* Fills the fault; returns -ENOMEM. */
 int plan_no_memory(struct fault *fault);

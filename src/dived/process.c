@@ -16,20 +16,26 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "parse.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/keyctl.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define TELLTALE_UMASK 0067
+#define PROBED_MAX     65536 /* numbers of descriptors looked at where /proc is missing */
 
 static long session_keyring(void)
 {
@@ -53,7 +59,7 @@ static void pass_over(int number)
 	(void)number;
 }
 
-static int pass_over_signals(void)
+int process_pass_over(void)
 {
 	static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ };
 	struct sigaction action = { .sa_handler = pass_over, .sa_flags = SA_RESTART };
@@ -70,7 +76,7 @@ int process_prepare(struct process_state *ret)
 	int r = join_keyring(&state.keyring);
 
 	if (r == 0)
-		r = pass_over_signals();
+		r = process_pass_over();
 	if (r)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0)) /* passwords pass through this memory: no core, no ptrace */
@@ -173,6 +179,65 @@ void process_vacate(uint64_t occupied)
 			(void)close(fd); /* of /dev/null: cannot fail */
 }
 
+static int compare_fds(const void *left, const void *right)
+{
+	const int *a = left;
+	const int *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* Without /proc: as many as a descriptor table has room for by default. */
+static int probe_fds(struct process_fds *ret)
+{
+	cleanup_free int *list = calloc(PROBED_MAX, sizeof(*list));
+	size_t count = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (int fd = 3; fd < PROBED_MAX; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			list[count++] = fd;
+	*ret = (struct process_fds){ take_ptr(list), count };
+	return 0;
+}
+
+int process_list_fds(struct process_fds *ret)
+{
+	DIR *listing = opendir("/proc/self/fd");
+	cleanup_free int *list = NULL;
+	size_t count = 0;
+
+	*ret = (struct process_fds){ 0 };
+	if (!listing)
+		return probe_fds(ret);
+	for (struct dirent *entry; (entry = readdir(listing));) {
+		int fd;
+
+		if (parse_fd(entry->d_name, INT_MAX, false, &fd) || fd < 3 || fd == dirfd(listing))
+			continue;
+		int *more = reallocarray(list, count + 1, sizeof(*list));
+		if (!more) {
+			(void)closedir(listing);
+			return -ENOMEM;
+		}
+		list = more;
+		list[count++] = fd;
+	}
+	(void)closedir(listing);
+	if (count > 0)
+		qsort(list, count, sizeof(*list), compare_fds);
+	*ret = (struct process_fds){ take_ptr(list), count };
+	return 0;
+}
+
+void process_close_fds(const struct process_fds *fds, int from)
+{
+	for (size_t i = 0; i < fds->count; i++)
+		if (fds->list[i] >= from)
+			(void)close(fds->list[i]); /* another's: nothing was written to it */
+}
+
 void process_raise_nofile(void)
 {
 	struct rlimit limit;
@@ -191,4 +256,51 @@ void process_detach(void)
 		(void)dup2(null, fd); /* cannot fail for valid descriptors */
 	close_fd(&null);
 	log_open("dived", false, true);
+}
+
+/*
+ * A session of its own where that can be had.  Whoever leads a process group must
+ * join another one first: that of whoever started it, a shell with job control.
+ * What then remains is a session leader, which gives its terminal up.
+ */
+void process_leave_terminal(void)
+{
+	if (setsid() >= 0)
+		return;
+	pid_t group = getpgid(getppid());
+	if (group > 0 && setpgid(0, group) == 0 && setsid() >= 0)
+		return;
+	int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0)
+		return;				       /* there is none */
+	void (*before)(int) = signal(SIGHUP, SIG_IGN); /* what the leader causes */
+	(void)ioctl(terminal, TIOCNOTTY);	       /* cannot fail for one's own */
+	(void)signal(SIGHUP, before);
+	close_fd(&terminal);
+}
+
+bool process_is_apart(void)
+{
+	if (getsid(0) != getpid())
+		return false;
+	cleanup_fd int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return terminal < 0 && errno == ENXIO;
+}
+
+pid_t process_fork_sibling(void)
+{
+	struct clone_args args = { .flags = CLONE_PARENT }; /* ends with our own exit signal */
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+int process_fill_standard(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) <= 2)
+		if (fd < 0)
+			return -errno;
+	close_fd(&fd); /* the first above 2, or whoever passes sockets seems to have left it */
+	return 0;
 }

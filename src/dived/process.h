@@ -6,6 +6,8 @@
 
 #include "plan.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
@@ -56,6 +58,18 @@ uint64_t process_occupy(void);
 /* Frees them again. */
 void process_vacate(uint64_t occupied);
 
+/* The descriptors from 3 up that a process was started with. */
+struct process_fds {
+	int *list; /* owned, ascending; NULL for none */
+	size_t count;
+};
+
+/* Lists those that are open now.  Return: 0; -errno, with an empty list. */
+int process_list_fds(struct process_fds *ret);
+
+/* Closes those of the list from number `from` up. */
+void process_close_fds(const struct process_fds *fds, int from);
+
 /*
  * Raises the soft limit of open descriptors to the hard one: listener and
  * session hold those of many clients.  Failing is harmless.
@@ -63,7 +77,29 @@ void process_vacate(uint64_t occupied);
 void process_raise_nofile(void);
 
 /*
+ * Lets go of the terminal dived was started from.  A program that stays in the
+ * session of its dived (-S) could else open it, and type there as whoever started it.
+ */
+void process_leave_terminal(void);
+
+/* Whether it leads a session that has no terminal: what else setsid(2) would make of it. */
+bool process_is_apart(void);
+
+/* Signals that end a process are passed over from now on, and not by what it executes. */
+int process_pass_over(void);
+
+/*
  * Lets go of standard input, output and error, and logs to syslog only: no
  * process of a detached gateway holds anything of whoever started it.
  */
 void process_detach(void);
+
+/*
+ * fork(2), but the new process is a child of our parent.  One system call, and
+ * nothing of libc's around it: the caller is about to end.
+ * Return: as fork(2).
+ */
+pid_t process_fork_sibling(void);
+
+/* Descriptors 0 to 2 are never left to be taken by a socket.  Return: 0; -errno. */
+int process_fill_standard(void);

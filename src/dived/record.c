@@ -236,6 +236,8 @@ static void record_add_namespaces(struct record *record, const struct record_nam
 	for (size_t i = 0; i < RECORD_NAMESPACES; i++) {
 		if (namespaces->inode[i] == 0)
 			record_add(record, " ns_%s=?", record_namespace_names[i]);
+		else if (namespaces->inode[i] == RECORD_NAMESPACE_NEW)
+			record_add(record, " ns_%s=new", record_namespace_names[i]);
 		else
 			record_add(record, " ns_%s=%" PRIu64, record_namespace_names[i],
 				   namespaces->inode[i]);

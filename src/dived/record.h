@@ -50,8 +50,12 @@ struct record {
 	char text[RECORD_TEXT_MAX]; /* NUL-terminated */
 };
 
-/* Inode numbers of the namespaces of a process; 0 for unknown. */
-#define RECORD_NAMESPACES 8
+/*
+ * Inode numbers of the namespaces of a process; 0 for unknown.  One that is made
+ * for the program alone has no number before the program is there.
+ */
+#define RECORD_NAMESPACES    8
+#define RECORD_NAMESPACE_NEW UINT64_MAX
 struct record_namespaces {
 	uint64_t inode[RECORD_NAMESPACES]; /* in the order of record_namespace_names */
 };

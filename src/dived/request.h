@@ -46,6 +46,15 @@ struct request {
  */
 int request_recv(int sock, int64_t deadline, struct request *ret, const char **reason);
 
+struct config;
+
+/*
+ * The request of whoever starts dived -J: its environment, directory, umask and
+ * descriptors, those from 3 up being taken over.
+ * Return: 0, released with request_done(); -EMFILE; -ENOMEM.
+ */
+int request_local(const struct config *config, struct request *ret);
+
 void request_done(struct request *request);
 
 /*

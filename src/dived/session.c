@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "deadline.h"
 #include "environment.h"
+#include "holder.h"
 #include "log.h"
 #include "supervise.h"
 
@@ -33,16 +34,20 @@
 static int read_request(struct session *session, struct fault *fault)
 {
 	const char *reason = NULL;
-	int r = request_recv(session->conn,
-			     deadline_after((int64_t)session->config->request_timeout * 1000),
-			     &session->request, &reason);
+	int r;
 
+	if (session->config->mode == CONFIG_MODE_EXECUTE)
+		r = request_local(session->config, &session->request);
+	else
+		r = request_recv(session->conn,
+				 deadline_after((int64_t)session->config->request_timeout * 1000),
+				 &session->request, &reason);
 	process_vacate(session->in->occupied);
 	if (r == 0)
 		return 0;
 	session->silent = r == -ENOTCONN; /* whoever looks whether somebody listens */
 	(void)fault_set(fault, MESSAGE_LAYER_REQUEST, "receive", r < 0 ? -r : EPROTO, "%s",
-			reason ? reason : "malformed request");
+			reason ? reason : "no room for the descriptors");
 	return -EACCES;
 }
 
@@ -67,6 +72,7 @@ static int authenticate(struct session *session, struct fault *fault)
 		return fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "memory", ENOMEM,
 				 "out of memory");
 	input.dive = dive;
+	session->took_pam = true;
 	int r = auth_init(&input, &session->auth, fault);
 	environment_done(&dive);
 	if (r == 0 && decision->authenticate)
@@ -77,12 +83,14 @@ static int authenticate(struct session *session, struct fault *fault)
 			    decision->target->name, session->peer.root, fault);
 }
 
-/* Groups without PAM: the target's, where this process may set any. */
+/* Groups without PAM: the target's, where this process may set any; with -P dived's own stay. */
 static int set_groups(const struct session *session, struct fault *fault)
 {
 	const struct account *target = session->decision.target;
 	int r = 0;
 
+	if (session->config->no_setuid)
+		return 0;
 	if (geteuid() == 0 && target->name)
 		r = initgroups(target->name, target->gid);
 	else if (geteuid() == 0)
@@ -95,15 +103,21 @@ static int set_groups(const struct session *session, struct fault *fault)
 /* Opens the PAM session.  What the child needs is made before modules lower limits. */
 static int open_session(struct session *session, struct fault *fault)
 {
-	int r = child_prepare(&session->channel);
+	const struct config *config = session->config;
+	int r = config->namespaces ? namespace_open(config->namespaces, &session->namespaces, fault)
+				   : 0;
 
+	if (r)
+		return r;
+	session->granted.namespaces = &session->namespaces;
+	r = child_prepare(&session->channel);
 	if (r == 0)
-		session->signals = r = supervise_open_signals();
+		session->signals = r = supervise_open_signals(config->mode == CONFIG_MODE_EXECUTE);
 	process_park(&session->signals);
 	if (r < 0)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "prepare", -r,
 				 "no descriptors left: %s", strerror(-r));
-	process_expose(session->config->inherited.limits);
+	process_expose(config->inherited.limits);
 	r = session->decision.pam ? auth_open(&session->auth, session->decision.target, fault)
 				  : set_groups(session, fault);
 	if (r)
@@ -114,6 +128,7 @@ static int open_session(struct session *session, struct fault *fault)
 		r = session->pam_environment ? 0 : -ENOMEM;
 	}
 	session->granted.environment = session->pam_environment;
+	session->granted.namespaces = &session->namespaces; /* process_capture() filled it anew */
 	return r ? fault_set(fault, MESSAGE_LAYER_SESSION, "capture", -r,
 			     "the session's state cannot be read: %s", strerror(-r))
 		 : 0;
@@ -124,9 +139,23 @@ static int check_client(const struct session *session, struct fault *fault)
 {
 	struct pollfd wait = { .fd = session->conn };
 
-	if (poll(&wait, 1, 0) > 0)
+	if (session->conn >= 0 && poll(&wait, 1, 0) > 0)
 		return fault_set(fault, MESSAGE_LAYER_REQUEST, "client", 0, "the client has gone");
 	return 0;
+}
+
+/*
+ * With -J, where nothing is left to be done when the program has ended.  A leader of a
+ * process group cannot become that of a session, if it is none yet; a child of it can.
+ */
+static bool must_execute_here(const struct session *session)
+{
+	const struct config *config = session->config;
+	const unsigned forking = NAMESPACE_BIT(NAMESPACE_PID) | NAMESPACE_BIT(NAMESPACE_TIME);
+
+	return config->mode == CONFIG_MODE_EXECUTE && !session->decision.pam &&
+	       (!session->plan.new_session || getpgrp() != getpid() || process_is_apart()) &&
+	       !(config->unshare & forking) && session->namespaces.fds[NAMESPACE_PID] < 0;
 }
 
 static int spawn(struct session *session, struct fault *fault)
@@ -140,16 +169,23 @@ static int spawn(struct session *session, struct fault *fault)
 	if (r)
 		return r;
 	session->facts.command = session->plan.argv;
-	r = audit_spawn(&session->audit, &session->facts, fault);
+	if (must_execute_here(session)) {
+		if (session->config->namespaces)
+			holder_end(session->config->namespaces); /* the descriptors keep them */
+		return child_execute(&session->plan, &session->channel, fault);
+	}
+	session->facts.namespaces = &session->namespaces;
+	session->facts.new_mounts = session->plan.root == PLAN_ROOT_PIVOT;
+	r = session->unrecorded ? 0 : audit_spawn(&session->audit, &session->facts, fault);
 	if (r)
 		return r;
 	/* Else the child closes them when it executes the program, and may wait there. */
 	if (session->config->no_fds)
 		request_drop_fds(&session->request);
-	session->recorded = true;
+	session->recorded = !session->unrecorded;
 	session->started = deadline_now();
 	introduce_tell(session, CONTROL_LIMIT, SPAWN_MS / 1000 + WATCHDOG_GRACE_S);
-	r = supervise_block(true);
+	r = supervise_block(true, session->config->mode == CONFIG_MODE_EXECUTE);
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "signals", -r, "signals: %s",
 				 strerror(-r));
@@ -161,8 +197,9 @@ static int spawn(struct session *session, struct fault *fault)
 	started.pid = (uint32_t)session->program;
 	started.flags = session->config->no_wait ? MESSAGE_STARTED_NO_WAIT : 0;
 	/* A client that has gone is noticed, and dealt with, by supervise_run(). */
-	(void)message_send(session->conn, deadline_after(REPLY_MS), MESSAGE_STARTED, &started,
-			   sizeof(started), NULL, 0, NULL, 0);
+	if (session->conn >= 0)
+		(void)message_send(session->conn, deadline_after(REPLY_MS), MESSAGE_STARTED,
+				   &started, sizeof(started), NULL, 0, NULL, 0);
 	request_close_fds(&session->request);
 	return 0;
 }
@@ -177,6 +214,9 @@ static int wait_for_program(struct session *session, struct fault *fault)
 		.conn = session->conn,
 		.program = session->program,
 		.signals = session->signals,
+		.local = session->config->mode == CONFIG_MODE_EXECUTE,
+		.shared = !session->plan.new_session && !session->plan.new_group,
+		.cgroup = session->config->cgroup_fd,
 	};
 	bool gone = false;
 	int r = supervise_run(&supervise, &session->exited, &gone);
@@ -239,6 +279,8 @@ static void reply(struct session *session, const struct fault *fault)
 	struct message_refused refused = { .layer = fault->layer, .status = fault->status };
 	int64_t deadline = deadline_after(REPLY_MS);
 
+	if (session->conn < 0)
+		return;
 	if (!session->ended)
 		(void)message_send(session->conn, deadline, MESSAGE_REFUSED, &refused,
 				   sizeof(refused), fault->text, strlen(fault->text), NULL, 0);
@@ -254,14 +296,20 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 	bool answer = session->ended && !session->config->no_wait;
 
 	child_channel_done(&session->channel);
-	(void)supervise_block(false); /* modules start helpers when they close, too */
+	/* With -w the client has been told all that it will be. */
+	if (session->program && session->config->no_wait) {
+		session->auth.conversation.mute = true;
+		session->watchdog.conn = -1;
+	}
+	/* Modules start helpers when they close, too. */
+	(void)supervise_block(false, session->config->mode == CONFIG_MODE_EXECUTE);
 	if (auth_close(&session->auth, answer ? &session->exited : NULL, &closing))
 		log_warning("%s: id=%s: closing failed at %s: %s", session->config->address,
 			    session->id, closing.step, closing.text);
 	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
 	if (session->recorded)
 		record_end(session, fault);
-	else if (refused && session->id[0] && !session->silent)
+	else if (refused && session->id[0] && !session->silent && !session->unrecorded)
 		audit_refuse(&session->audit, &session->facts, fault);
 	reply(session, fault);
 	introduce_tell(session, CONTROL_DONE, 0);
@@ -272,6 +320,7 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 static void release(struct session *session)
 {
 	watchdog_done(&session->watchdog);
+	namespace_set_done(&session->namespaces);
 	plan_done(&session->plan);
 	free(session->words);
 	free(session->groups);
@@ -281,39 +330,60 @@ static void release(struct session *session)
 	account_done(&session->accounts.client);
 	account_done(&session->accounts.target);
 	account_done(&session->accounts.asked);
+	account_done(&session->accounts.effective);
+	free(session->accounts.effective_groups);
 	request_done(&session->request);
 	peer_done(&session->peer);
 	audit_done(&session->audit);
 	close_fd(&session->signals);
 }
 
-int session_run(const struct session_input *input)
+/*
+ * Of several sockets, the gateway's address is from here on that of the one this
+ * client came by: in prompts, records and DIVE_GATEWAY.
+ */
+static void find_gateway(struct session *session)
+{
+	const struct config *config = session->in->config;
+
+	session->config = config;
+	if (!config->listen_fds || socket_name(session->conn, session->gateway))
+		return;
+	session->own = *config;
+	session->own.address = session->gateway;
+	session->config = &session->own;
+}
+
+void session_run(const struct session_input *input, struct session_result *ret)
 {
 	struct session *session = calloc(1, sizeof(*session));
 	struct fault fault = { 0 };
 
+	*ret = (struct session_result){ .ran = false };
+	(void)fault_set(&ret->fault, MESSAGE_LAYER_GATEWAY, "memory", ENOMEM, "out of memory");
 	if (!session)
-		return 1;			    /* the listener records that no verdict came */
+		return;				    /* the listener records that no verdict came */
 	(void)prctl(PR_SET_NAME, "dived: session"); /* for ps(1) only */
 	*session = (struct session){
 		.in = input,
-		.config = input->config,
 		.conn = input->conn,
 		.peer = { .pidfd = -1 },
 		.audit = { .fd = -1 },
 		.signals = -1,
-		.channel = { -1, -1, -1 },
+		.channel = CHILD_CHANNEL_CLOSED,
+		.namespaces = NAMESPACE_SET_EMPTY,
 		.request = { .wait_number = -1, .cwd = -1, .root = -1, .terminal = -1 },
-		.facts = { .id = session->id,
-			   .gateway = input->config->address,
-			   .peer = &session->peer },
+		.facts = { .id = session->id, .peer = &session->peer },
 	};
+	find_gateway(session);
+	session->facts.gateway = session->config->address;
 	if (introduce_announce(session) == 0) {
 		int r = serve(session, &fault);
 
 		finish(session, &fault, r != 0);
+		*ret = (struct session_result){ session->took_pam, session->ended, session->exited,
+						fault };
 	}
 	release(session);
 	free(session);
-	return 0;
 }

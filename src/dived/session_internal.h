@@ -13,6 +13,7 @@
 #include "plan.h"
 #include "process.h"
 #include "session.h"
+#include "socket.h"
 
 #include <limits.h>
 
@@ -20,8 +21,10 @@
 
 struct session {
 	const struct session_input *in;
-	const struct config *config;
-	int conn; /* the client */
+	const struct config *config; /* the gateway's; `own` where that serves several sockets */
+	struct config own; /* a copy that borrows all, but with `gateway` as its address */
+	char gateway[SOCKET_NAME_SIZE];
+	int conn; /* the client; -1 for none */
 	struct peer peer;
 	struct request request;
 	struct plan_accounts accounts;
@@ -36,12 +39,15 @@ struct session {
 	struct watchdog watchdog;
 	struct audit audit;
 	struct audit_facts facts;
+	struct namespace_set namespaces;
 	struct child_channel channel;
 	int signals; /* owned */
 	int64_t started;
-	pid_t program; /* 0 until it is executed */
-	bool silent;   /* the client left without a word: nothing was asked, nothing is refused */
-	bool recorded; /* the spawn has its record, so an end is owed */
+	pid_t program;	 /* 0 until it is executed */
+	bool took_pam;	 /* the handle of the input is in `auth` */
+	bool unrecorded; /* -J without PAM: nothing is written down */
+	bool silent;	 /* the client left without a word: nothing was asked, nothing is refused */
+	bool recorded;	 /* the spawn has its record, so an end is owed */
 	struct message_exited exited;
 	bool ended; /* `exited` is set */
 	char id[AUDIT_ID_SIZE];

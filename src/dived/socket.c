@@ -163,7 +163,37 @@ int socket_open(const struct config *config, struct gateway_socket *ret, char *e
 		socket_close(&made);
 		return r;
 	}
+	(void)snprintf(made.name, sizeof(made.name), "%s", config->address); /* length checked */
 	*ret = made;
+	return 0;
+}
+
+int socket_name(int fd, char ret[SOCKET_NAME_SIZE])
+{
+	struct sockaddr_un address;
+	socklen_t len = sizeof(address);
+	size_t head = offsetof(struct sockaddr_un, sun_path);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len))
+		return -errno;
+	if (address.sun_family != AF_UNIX)
+		return -EAFNOSUPPORT;
+	if (len <= head)
+		return -ENOENT;
+	bool abstract = address.sun_path[0] == '\0';
+	const char *name = address.sun_path + abstract;
+	/* A path may fill all of sun_path; the length the kernel returns then counts one more. */
+	size_t size = (len < sizeof(address) ? len : sizeof(address)) - head - abstract;
+	size_t used = strnlen(name, size);
+	if (abstract && used < size)
+		return -EILSEQ;
+	if (used == 0)
+		return -ENOENT;
+	(void)snprintf(ret, SOCKET_NAME_SIZE, "%s%.*s",
+		       abstract	      ? "@"
+		       : *name == '@' ? "./"
+				      : "",
+		       (int)used, name); /* fits */
 	return 0;
 }
 

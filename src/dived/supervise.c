@@ -12,12 +12,14 @@
 #include "deadline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define PACKET_MS 2000 /* to receive the rest of a packet that has begun */
 #define KILL_MS	  5000 /* --on-disconnect kill: from SIGTERM to SIGKILL */
@@ -30,22 +32,32 @@ struct state {
 	int64_t kill_at; /* deadline.h */
 };
 
-int supervise_open_signals(void)
+/* What whoever started dived -J may mean for its program.  SIGCONT acts on dived, too. */
+static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGTSTP, SIGCONT,
+				 SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGWINCH };
+
+static void fill_set(sigset_t *set, bool local)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	for (size_t i = 0; local && i < ARRAY_LEN(passed_on); i++)
+		sigaddset(set, passed_on[i]);
+}
+
+int supervise_open_signals(bool local)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
+	fill_set(&set, local);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 }
 
-int supervise_block(bool block)
+int supervise_block(bool block, bool local)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
+	fill_set(&set, local);
 	return sigprocmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL) ? -errno : 0;
 }
 
@@ -92,6 +104,15 @@ static void deliver(const struct state *state, int number)
 	signal_program(state, how, number == SIGTSTP ? SIGSTOP : number);
 }
 
+/* Whatever the program has started, wherever it has gone to in the process tree. */
+static void kill_cgroup(int cgroup)
+{
+	cleanup_fd int fd = cgroup < 0 ? -1 : openat(cgroup, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!write(fd, "1", 1); /* Linux 5.14; before that the group has to do */
+}
+
 static void disconnect(struct state *state)
 {
 	const struct supervise *in = state->in;
@@ -130,6 +151,37 @@ static void serve_client(struct state *state)
 	packet_done(&packet);
 }
 
+/* Whether the program goes on already, or did and was stopped again: the shell's signal
+   was for all of the group that dived shares with it. */
+static bool has_gone_on(const struct state *state)
+{
+	siginfo_t info = { 0 };
+
+	return state->in->shared &&
+	       waitid(P_PID, (id_t)state->in->program, &info,
+		      WCONTINUED | WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid != 0;
+}
+
+/*
+ * A shell that started dived -J is to see it stop with its program, and go on with it.
+ * The signal that ends the stop is dealt with here: passed on later, it would undo the
+ * next stop.
+ */
+static void stop_with(const struct state *state)
+{
+	const struct timespec now = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	(void)kill(getpid(), SIGSTOP);
+	(void)sigtimedwait(&set, NULL, &now); /* pending, or discarded by a stop since */
+	if (!has_gone_on(state))
+		signal_program(state, state->in->shared ? SUPERVISE_PROGRAM : SUPERVISE_GROUP,
+			       SIGCONT);
+}
+
 /* Looks for a change of the program.  Return: 1 it has ended and *ret says how; 0; -errno. */
 static int look(struct state *state, struct message_exited *ret)
 {
@@ -152,6 +204,8 @@ static int look(struct state *state, struct message_exited *ret)
 			return 1;
 		}
 		struct message_stopped stopped = { (uint32_t)info.si_status };
+		if (state->in->local)
+			stop_with(state);
 		if (state->conn >= 0 && !state->in->config->no_wait &&
 		    message_send(state->conn, deadline_after(PACKET_MS), MESSAGE_STOPPED, &stopped,
 				 sizeof(stopped), NULL, 0, NULL, 0))
@@ -159,12 +213,39 @@ static int look(struct state *state, struct message_exited *ret)
 	}
 }
 
-static void drain(int signals)
+/*
+ * What the terminal sends is for a whole process group, which is dived's: so for all
+ * of the program's where it has one of its own.  The same goes for stopping, going on
+ * and the hangup that a shell passes to its jobs; any other signal that somebody sends
+ * to dived is for the program alone.
+ */
+static enum supervise_delivery local_delivery(const struct supervise *in,
+					      const struct signalfd_siginfo *info)
+{
+	bool terminal = info->ssi_code == SI_KERNEL;
+
+	if (in->shared)
+		return terminal ? SUPERVISE_DROP : SUPERVISE_PROGRAM; /* it has it already */
+	return terminal || info->ssi_signo == SIGTSTP || info->ssi_signo == SIGCONT ||
+			       info->ssi_signo == SIGHUP
+		       ? SUPERVISE_GROUP
+		       : SUPERVISE_PROGRAM;
+}
+
+/* Passes signals on to the program of dived -J.  Those of SIGCHLD say only: look(). */
+static void drain(const struct state *state)
 {
 	struct signalfd_siginfo info;
 
-	while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		;
+	while (read(state->in->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		int number = (int)info.ssi_signo;
+
+		if (number == SIGCHLD)
+			continue;
+		/* As in deliver(): an orphaned group has no default action for it. */
+		signal_program(state, local_delivery(state->in, &info),
+			       number == SIGTSTP ? SIGSTOP : number);
+	}
 }
 
 /* One turn.  Return: as look(). */
@@ -178,11 +259,12 @@ static int turn(struct state *state, struct message_exited *ret)
 
 	if (poll(waits, ARRAY_LEN(waits), deadline_left(state->kill_at)) < 0 && errno != EINTR)
 		return -errno;
-	drain(state->in->signals);
+	drain(state);
 	if (waits[2].revents && state->conn >= 0)
 		serve_client(state);
 	if (deadline_passed(state->kill_at)) {
 		signal_program(state, SUPERVISE_GROUP, SIGKILL);
+		kill_cgroup(state->in->cgroup);
 		state->kill_at = DEADLINE_NONE;
 	}
 	return look(state, ret);
@@ -201,6 +283,9 @@ int supervise_run(const struct supervise *supervise, struct message_exited *ret,
 	do
 		r = turn(&state, ret);
 	while (r == 0);
+	/* A client that has gone does not wait for what the program has left behind. */
+	if (state.kill_at != DEADLINE_NONE)
+		kill_cgroup(supervise->cgroup);
 	*ret_gone = state.gone;
 	return r < 0 ? r : 0;
 }

@@ -17,18 +17,22 @@ struct supervise {
 	bool elevated;
 	int conn;      /* the client; owned by the caller; -1 when it does not wait */
 	pid_t program; /* our unreaped child; leads a process group of its id */
-	int signals;   /* signalfd(2) for SIGCHLD, which is blocked */
+	int signals;   /* signalfd(2) of supervise_open_signals(), whose signals are blocked */
+	bool local;    /* -J: signals to this process are for the program */
+	bool shared;   /* the program is in our own process group: it has those of the terminal */
+	int cgroup;    /* its cgroup's directory, for --on-disconnect kill; -1 for none */
 };
 
 /*
- * Opens a signalfd for SIGCHLD, while descriptors are to be had.  The signal
- * stays as it is: PAM modules start helpers of their own.
+ * Opens a signalfd for SIGCHLD and, with `local`, for what is passed on to the
+ * program, while descriptors are to be had.  The signals stay as they are: PAM
+ * modules start helpers of their own.
  * Return: the descriptor, or -errno.
  */
-int supervise_open_signals(void);
+int supervise_open_signals(bool local);
 
-/* Blocks SIGCHLD, before fork so that no end is missed, or unblocks it. */
-int supervise_block(bool block);
+/* Blocks these signals, before fork so that none is missed, or unblocks them. */
+int supervise_block(bool block, bool local);
 
 /**
  * supervise_run() - relay until the program has ended, and reap it

@@ -9,12 +9,13 @@
 #pragma once
 
 #include "config.h"
+#include "service.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#define TEMPLATE_TEXT_MAX 256
+#define TEMPLATE_TEXT_MAX SERVICE_TEXT_MAX
 
 struct template
 {

@@ -93,6 +93,31 @@ static void check_spawn(const char *login_uid)
 	run_done(&trail.client);
 }
 
+/* The gateway's own: who started it, and with what options. */
+static void test_gateway_records(void **state)
+{
+	static const char *const facts[] = { "version=", "mode=0640", "target=bob", "audit=auto",
+					     "auth-tries=2" };
+	static const char *const ops[] = { "op=dive:start", "op=dive:stop" };
+
+	(void)state;
+	trail_serve(RUN_WORDS("-u", "bob", "--auth-tries", "2", "--chmod=0640"));
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+		char info[TRAIL_TEXT_MAX];
+		const char *text;
+
+		if (i == 1)
+			gateway_stop(&trail.gateway);
+		text = trail_expect(AUDIT_USER, ops[i]);
+		trail_assert(text, "auid", "2003");
+		trail_assert(text, "res", "success");
+		(void)audit_field_decoded(text, "info", info, sizeof(info));
+		for (size_t j = 0; j < ARRAY_LEN(facts); j++)
+			if (!strstr(info, facts[j]))
+				FAIL("\"%s\" is not in: %s", facts[j], info);
+	}
+}
+
 static void test_spawn_record(void **state)
 {
 	static const char *const login_uids[] = { "2001", TRAIL_UNSET, "2002" };
@@ -366,9 +391,9 @@ static void test_lost_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_spawn_record),   TEST(test_pam_records),	TEST(test_exit_records),
-		TEST(test_refuse_records), TEST(test_refuse_malformed), TEST(test_refuse_busy),
-		TEST(test_lost_records),
+		TEST(test_gateway_records), TEST(test_spawn_record),   TEST(test_pam_records),
+		TEST(test_exit_records),    TEST(test_refuse_records), TEST(test_refuse_malformed),
+		TEST(test_refuse_busy),	    TEST(test_lost_records),
 	};
 
 	return cmocka_run_group_tests(tests, sandbox_group_setup, sandbox_group_teardown);

@@ -95,6 +95,7 @@ static const struct {
 	{ { "-P" }, "alice", ALICE, "root\n", "as root" },
 };
 
+/* covers: dived -a */
 static void test_who_is_asked(void **state)
 {
 	(void)state;

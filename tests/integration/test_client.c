@@ -10,6 +10,7 @@
 #include "fake.h"
 #include "gateway.h"
 #include "must.h"
+#include "pty.h"
 #include "run.h"
 #include "sandbox.h"
 #include "show.h"
@@ -196,6 +197,7 @@ static void test_nonsense_of_a_server(void **state)
 	}
 }
 
+/* covers: nothing, for none of these goes on to connect */
 static void test_usage(void **state)
 {
 	static const char long_path[] = "/run/dive-test/012345678901234567890123456789012345678"
@@ -245,6 +247,7 @@ static void test_usage(void **state)
 	}
 }
 
+/* covers: nothing, as above */
 static void test_own_failures(void **state)
 {
 	static const struct {
@@ -270,6 +273,37 @@ static void test_own_failures(void **state)
 		expect_failure(&command, 1, cases[i].text);
 	}
 	gateway_stop(&gateway);
+}
+
+/* A terminal for the program to take: refused, unless the server says that there is none. */
+static void test_terminal_to_take(void **state)
+{
+	static const struct {
+		const char *option;
+		int status;
+		const char *text;
+	} cases[] = {
+		{ NULL, 77, "takes no controlling terminal (DIVE_TERMINAL)" },
+		{ "-T", 0, "alice" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct run_options options = {
+			.account = "alice",
+			.envp = RUN_WORDS("DIVE_TERMINAL=/dev/tty", "PATH=/usr/bin:/bin"),
+		};
+		struct pty pty;
+
+		gateway_start(&gateway, RUN_WORDS(cases[i].option));
+		options.argv = run_dive_words(&gateway, RUN_WORDS("id", "-un"));
+		pty_start(&pty, &options);
+		pty_expect(&pty, cases[i].text);
+		assert_int_equal(pty_wait(&pty), cases[i].status);
+		pty_done(&pty);
+		free((void *)(uintptr_t)options.argv);
+		gateway_stop(&gateway);
+	}
 }
 
 static void test_refusals(void **state)
@@ -304,15 +338,15 @@ static void test_refusals(void **state)
 
 static void test_information(void **state)
 {
-	static const char *const options[] = { "-h", "--help", "-V", "--version" };
+	static const char *const words[] = { "-h", "--help", "-V", "--version" };
 	cleanup_fd int full = MUST_INT(open("/dev/full", O_WRONLY | O_CLOEXEC));
 	const struct run_fd standard_output = { full, 1 };
 	struct run command;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		/* A malformed variable does not keep anybody from reading the help. */
-		start(&command, RUN_WORDS(options[i]), "DIVE_WAITMODE=x");
+		start(&command, RUN_WORDS(words[i]), "DIVE_WAITMODE=x");
 		run_wait(&command);
 		run_assert_status(&command, 0);
 		assert_non_null(strstr(command.out, i < 2 ? "ADDRESS" : "dive 0."));
@@ -437,6 +471,7 @@ int main(void)
 		TEST(test_nonsense_of_a_server),
 		TEST(test_usage),
 		TEST(test_own_failures),
+		TEST(test_terminal_to_take),
 		TEST(test_refusals),
 		TEST(test_information),
 		TEST(test_texts_are_escaped),

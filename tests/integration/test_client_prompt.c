@@ -267,7 +267,7 @@ static void test_stdin_gives_one_line(void **state)
 	gateway_stop(&gateway);
 }
 
-/* With -S the terminal is left alone, although there is one. */
+/* With -S the terminal is left alone, although there is one: by questions and by notes. */
 static void test_stdin_touches_no_terminal(void **state)
 {
 	char script[256];
@@ -275,16 +275,19 @@ static void test_stdin_touches_no_terminal(void **state)
 	(void)state;
 	gateway_start(&gateway, RUN_WORDS("-u", "bob"));
 	(void)snprintf(script, sizeof(script),
-		       "printf '" SANDBOX_PASSWORD_ALICE "\\n' | %s -S %s echo in 2>/dev/null",
+		       "printf 'wrong\\n" SANDBOX_PASSWORD_ALICE
+		       "\\n' | %s -S %s echo in 2>~/said; grep -q 'try again' ~/said",
 		       sandbox_dive(), gateway.address); /* fits */
 	pty_start(&pty, &(struct run_options){ .account = "alice",
 					       .argv = RUN_WORDS("sh", "-c", script) });
 	pty_expect(&pty, "in\r\n");
 	assert_int_equal(pty_wait(&pty), 0);
 	pty_assert_absent(&pty, PROMPT);
+	pty_assert_absent(&pty, "try again");
 	gateway_stop(&gateway);
 }
 
+/* The helper is the client's, and has nothing of what is for the program. */
 static void test_askpass(void **state)
 {
 	static const struct {
@@ -295,6 +298,7 @@ static void test_askpass(void **state)
 	} cases[] = {
 		{ "answers",
 		  "#!/bin/sh\necho \"$# $1\" >~/asked; id -un >>~/asked; cat >>~/asked\n"
+		  "test ! -e /proc/$$/fd/9 || exit 1\n"
 		  "echo " SANDBOX_PASSWORD_ALICE "\necho more\n",
 		  0, "the input\n" },
 		{ "wrong", "#!/bin/sh\necho wrong\n", 77, "" },
@@ -302,6 +306,8 @@ static void test_askpass(void **state)
 		{ "silent", "#!/bin/sh\n", 77, "" },
 		{ "not to be executed", NULL, 1, "" },
 	};
+	cleanup_fd int null = MUST_INT(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	const struct run_fd nine = { null, 9 };
 	struct run command;
 
 	(void)state;
@@ -314,9 +320,11 @@ static void test_askpass(void **state)
 			 &(struct run_options){
 				 .account = "alice",
 				 .input = "the input\n",
+				 .fds = &nine,
+				 .fd_count = 1,
 				 .envp = RUN_WORDS(PATHS, "HOME=/home/alice",
 						   "DIVE_ASKPASS=/run/dive-test/askpass") },
-			 &gateway, RUN_WORDS("-A", "cat"));
+			 &gateway, RUN_WORDS("-A", "sh", "-c", "cat; test -e /proc/$$/fd/9"));
 		run_assert_status(&command, cases[i].status);
 		assert_string_equal(command.out, cases[i].out);
 		run_done(&command);

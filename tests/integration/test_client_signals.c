@@ -46,35 +46,12 @@ static void assert_no_signal(struct run *command, int number)
 		FAIL("unwanted \"%s\" in:\n%s", text, command->out);
 }
 
-/*
- * Before it knows that the program has started dive dies of a signal, as it should;
- * from then on it blocks them, to forward them.  Waits for that.
- */
-static void await_relay(pid_t dive)
-{
-	int64_t deadline = deadline_after(EXPECT_MS);
-	char path[64];
-	char text[4096];
-	const char *mask;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)dive); /* fits */
-	do {
-		cleanup_fd int fd = MUST_INT(open(path, O_RDONLY | O_CLOEXEC));
-
-		text[MUST(read(fd, text, sizeof(text) - 1))] = '\0';
-		mask = strstr(text, "SigBlk:\t");
-		assert_non_null(mask);
-		if (deadline_passed(deadline))
-			FAIL("dive does not come to forward signals");
-	} while (strncmp(mask, "SigBlk:\t0000000000000000", 24) == 0);
-}
-
 /* Starts `show signals` and waits until both can take signals. */
 static void start_signals(struct run *ret, const struct run_options *options)
 {
 	run_dive_start(ret, options, &gateway, RUN_WORDS(SHOW, "signals"));
 	run_expect(ret, "ready ");
-	await_relay(ret->pid);
+	show_await_relay(ret->pid);
 }
 
 static void await_end(int pidfd)
@@ -169,7 +146,7 @@ static void test_signal_modes(void **state)
 						      .envp = RUN_WORDS(PATHS, cases[i].variable) },
 			       &gateway, RUN_WORDS("sh", "-c", script));
 		run_expect(&command, "ready ");
-		await_relay(command.pid);
+		show_await_relay(command.pid);
 		run_signal(&command, SIGUSR1);
 		run_expect(&command, "usr1 in sh");
 		if (cases[i].group)
@@ -218,7 +195,7 @@ static void test_ignored_signals_stay_ignored(void **state)
 					 .argv = RUN_WORDS(SHOW, "ignore", "2", sandbox_dive(),
 							   gateway.address, SHOW, "signals") });
 	run_expect(&command, "ready ");
-	await_relay(command.pid);
+	show_await_relay(command.pid);
 	run_signal(&command, SIGINT);
 	run_signal(&command, SIGTERM);
 	run_wait(&command);
@@ -297,7 +274,7 @@ static void test_job_control(void **state)
 		       gateway.address); /* fits */
 	pty_send(&pty, line);
 	pty_expect(&pty, "ready ");
-	await_relay(pty_foreground(&pty));
+	show_await_relay(pty_foreground(&pty));
 	pty_send(&pty, "\x1a");
 	pty_expect(&pty, "Stopped");
 	pty_expect(&pty, "here> ");

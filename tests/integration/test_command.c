@@ -216,6 +216,8 @@ static void test_look_up(void **state)
 		{ "with a slash, not executable", "PATH=" P "/2", P "/1/closed", 126,
 		  "Permission denied" },
 		{ "a file as a directory", "PATH=" P "/2/tool", "tool", 127, "tool: not found" },
+		{ "a file as a directory, then found", "PATH=" P "/2/tool:" P "/2", "tool", 0,
+		  "two\n" },
 		{ "no name", "PATH=" P "/2", "", 127, "not found" },
 	};
 	struct run command;

@@ -136,6 +136,8 @@ static void test_writable_policy(void **state)
 					 "session include loose\n");
 	MUST(chmod("/etc/pam.d/loose", 0666));
 	gateway_expect_refusal(RUN_WORDS(address, "-x", "user-of-loose"), "may write");
+	MUST(chmod("/etc/pam.d/loose", 0664)); /* root's group is not root */
+	gateway_expect_refusal(RUN_WORDS(address, "-x", "user-of-loose"), "may write");
 	MUST(chmod("/etc/pam.d/loose", 0644));
 	MUST(chown("/etc/pam.d/loose", SANDBOX_UID_ALICE, 0));
 	gateway_expect_refusal(RUN_WORDS(address, "-x", "user-of-loose"), "may write");
@@ -143,6 +145,48 @@ static void test_writable_policy(void **state)
 	sandbox_write(path, 0644, "%s", OPEN);
 	MUST(chmod(directory, 0777));
 	gateway_expect_refusal(in_confdir, "may write");
+}
+
+/* Who may write the directory may put another file in its place. */
+static void test_replaceable_policy(void **state)
+{
+	static const struct {
+		mode_t mode;
+		uid_t uid;
+		bool refused;
+	} cases[] = {
+		{ 0755, 0, false },
+		{ 0755, SANDBOX_UID_ALICE, true },
+		{ 0775, 0, true },
+		{ 0777, 0, true },
+		{ 01777, 0, false }, /* the file is root's, so it stays */
+		{ 01777, SANDBOX_UID_ALICE, true },
+	};
+	static const char directory[] = "/run/dive-test/elsewhere";
+	char address[128];
+	struct gateway gateway;
+
+	(void)state;
+	(void)snprintf(address, sizeof(address), "%s/replaceable.sock", sandbox_dir());
+	MUST(mkdir(directory, 0755));
+	sandbox_write("/run/dive-test/elsewhere/real", 0644, "%s", OPEN);
+	MUST(symlink("/run/dive-test/elsewhere/real", "/etc/pam.d/linked"));
+	sandbox_service("including", "@include /run/dive-test/elsewhere/real\n");
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		const char *service = i % 2 ? "linked" : "including";
+
+		print_message("case: %s, %04o of uid %u\n", service, cases[i / 2].mode,
+			      cases[i / 2].uid);
+		MUST(chown(directory, cases[i / 2].uid, 0));
+		MUST(chmod(directory, cases[i / 2].mode));
+		if (cases[i / 2].refused) {
+			gateway_expect_refusal(RUN_WORDS(address, "-x", service), directory);
+			continue;
+		}
+		gateway_start(&gateway, RUN_WORDS("-u", "bob", "-x", service));
+		expect_open(&gateway);
+		gateway_stop(&gateway);
+	}
 }
 
 /* What a password change asks is no attempt, and holds up no other session. */
@@ -268,10 +312,15 @@ static void test_stalled_syslog(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_meaningless_modules),	     TEST(test_insecure_is_possible),
-		TEST(test_edit_to_meaningless),	     TEST(test_edit_behind_an_edit),
-		TEST(test_writable_policy),	     TEST(test_change_holds_up_nobody),
-		TEST(test_nproc_binds_at_the_start), TEST(test_programs_get_inherited_limits),
+		TEST(test_meaningless_modules),
+		TEST(test_insecure_is_possible),
+		TEST(test_edit_to_meaningless),
+		TEST(test_edit_behind_an_edit),
+		TEST(test_writable_policy),
+		TEST(test_replaceable_policy),
+		TEST(test_change_holds_up_nobody),
+		TEST(test_nproc_binds_at_the_start),
+		TEST(test_programs_get_inherited_limits),
 		TEST(test_stalled_syslog),
 	};
 

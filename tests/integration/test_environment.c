@@ -215,7 +215,12 @@ static void test_safe_values(void **state)
 
 static void test_steering_names_are_never_kept(void **state)
 {
-	static const char *const names[] = { "LD_PRELOAD", "BASH_FUNC_x", "DIVE_UID", "A,LD_X" };
+	static const char *const names[] = {
+		"LD_PRELOAD",  "LD_X",		"GCONV_PATH", "GLIBC_TUNABLES",
+		"BASH_ENV",    "ENV",		"IFS",	      "PS4",
+		"PERL5LIB",    "PERL5OPT",	"PYTHONPATH", "PYTHONSTARTUP",
+		"BASH_FUNC_x", "BASH_FUNC_x%%", "DIVE_UID",   "A,LD_X"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {

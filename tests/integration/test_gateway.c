@@ -12,6 +12,7 @@
 #include "must.h"
 #include "sandbox.h"
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -76,6 +77,7 @@ static const struct {
 	{ "0602", NULL, 0602, 0, 0, "abc" },
 };
 
+/* covers: dived -C -U */
 static void test_mode_and_owner(void **state)
 {
 	(void)state;
@@ -339,6 +341,37 @@ static void test_quotas(void **state)
 	}
 }
 
+/* uid 0 without CAP_SYS_ADMIN, as a container's root is: no root client. */
+static void test_reduced_root_has_a_quota(void **state)
+{
+	struct gateway gateway;
+	struct run held;
+	struct run refused;
+
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("--no-pam", "--max-sessions-per-user", "1"));
+	const char *const argv[] = { "setpriv",
+				     "--bounding-set",
+				     "-sys_admin",
+				     sandbox_dive(),
+				     gateway.address,
+				     "sh",
+				     "-c",
+				     "echo up; exec sleep 1000",
+				     NULL };
+	run_start(&held, &(struct run_options){ .argv = argv });
+	run_expect(&held, "up");
+	run(&refused, &(struct run_options){ .argv = argv });
+	run_assert_status(&refused, 77);
+	assert_non_null(strstr(refused.err, "busy: you have too many sessions"));
+	run_done(&refused);
+	assert_int_equal(connect_as(&gateway, NULL, ""), 0);
+	run_signal(&held, SIGTERM);
+	run_wait(&held);
+	run_done(&held);
+	gateway_stop(&gateway);
+}
+
 static int setup(void **state)
 {
 	int result = sandbox_group_setup(state);
@@ -361,6 +394,7 @@ int main(void)
 		TEST(test_directories),
 		TEST(test_only_its_own_socket_is_removed),
 		TEST(test_quotas),
+		TEST(test_reduced_root_has_a_quota),
 	};
 
 	return cmocka_run_group_tests(tests, setup, sandbox_group_teardown);

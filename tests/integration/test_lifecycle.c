@@ -12,6 +12,7 @@
 #include "gateway.h"
 #include "hostile.h"
 #include "must.h"
+#include "pty.h"
 #include "sandbox.h"
 
 #include <fcntl.h>
@@ -108,6 +109,8 @@ static void test_stop_lets_sessions_finish(void **state)
 		start_held(&gateway, &held);
 		after = gateway;
 		gateway_signal(&gateway, signals[i]);
+		/* gateway_stop() would send SIGTERM */
+		assert_int_equal(deadline_poll(gateway.pidfd, POLLIN, deadline_after(WAIT_MS)), 0);
 		gateway_stop(&gateway);	    /* with status 0 */
 		signal_session(signals[i]); /* as one that goes to all of a service's processes */
 		family_await(FAMILY_TEMPLATE, 0);
@@ -138,7 +141,7 @@ static void test_stop_during_authentication(void **state)
 	hostile_send_burst(&asked, RUN_WORDS("/bin/true"), -1);
 	hostile_expect(&asked, MESSAGE_PROMPT, &packet);
 	packet_done(&packet);
-	gateway_signal(&gateway, SIGSTOP);
+	gateway_freeze(&gateway);
 	hostile_connect(&waiting, ADDRESS, "carol", NULL);
 	gateway_signal(&gateway, SIGTERM);
 	gateway_signal(&gateway, SIGCONT);
@@ -151,6 +154,25 @@ static void test_stop_during_authentication(void **state)
 	packet_done(&packet);
 	hostile_close(&asked);
 	hostile_close(&waiting);
+}
+
+/* ^C and a hangup are for whoever holds the terminal, which no session does. */
+static void test_terminal_of_the_gateway(void **state)
+{
+	struct gateway gateway = { .address = ADDRESS };
+	struct held held;
+	struct pty pty;
+
+	(void)state;
+	pty_start(&pty, &(struct run_options){
+				.argv = RUN_WORDS(sandbox_dived(), ADDRESS, "-C", "0666") });
+	pty_expect(&pty, "op=dive:start");
+	start_held(&gateway, &held);
+	pty_send(&pty, "\x03");
+	assert_int_equal(pty_wait(&pty), 0);
+	pty_done(&pty);
+	family_await(FAMILY_TEMPLATE, 0);
+	finish_held(&held);
 }
 
 /* --- reload ---------------------------------------------------------------------- */
@@ -197,11 +219,14 @@ static void test_reload_resolves_names(void **state)
 static void test_reload_reads_the_service(void **state)
 {
 	struct gateway gateway;
+	struct stat before;
+	struct stat after;
 	struct held held;
 
 	(void)state;
 	sandbox_service("life", SANDBOX_SERVICE);
 	gateway_start(&gateway, RUN_WORDS(ADDRESS, "-x", "life"));
+	MUST(lstat(ADDRESS, &before));
 	start_held(&gateway, &held);
 	sandbox_service("life", "auth required pam_deny.so\naccount required pam_deny.so\n");
 	reload(&gateway, "reloading");
@@ -209,7 +234,9 @@ static void test_reload_reads_the_service(void **state)
 	sandbox_service("life", SANDBOX_SERVICE);
 	reload(&gateway, "reloading");
 	await_status(&gateway, "bob", 0);
-	family_await(FAMILY_TEMPLATE, 1); /* the others have ended */
+	MUST(lstat(ADDRESS, &after));
+	assert_int_equal(after.st_ino, before.st_ino); /* the socket is the same */
+	family_await(FAMILY_TEMPLATE, 1);	       /* the others have ended */
 	finish_held(&held);
 	gateway_stop(&gateway);
 }
@@ -273,9 +300,9 @@ static void test_detach(void **state)
 	pid_t pid;
 
 	(void)state;
-	run(&command, &(struct run_options){ .argv = RUN_WORDS(sandbox_dived(), ADDRESS, "-d", "-H",
-							       "-p", "/run/dive-test/one", "-p",
-							       "/run/dive-test/two"),
+	run(&command, &(struct run_options){ .argv = RUN_WORDS(sandbox_dived(), ADDRESS, "-d", "-D",
+							       "-H", "-p", "/run/dive-test/one",
+							       "-p", "/run/dive-test/two"),
 					     .directory = "/home/carol" });
 	run_assert_status(&command, 0);
 	assert_string_equal(command.out, "");
@@ -325,6 +352,10 @@ static void test_pidfiles(void **state)
 	gateway_expect_refusal(RUN_WORDS(ADDRESS, "-p", file), "--pidfile /run/dive-test/pid: ");
 	assert_int_equal(access("/run/dive-test/victim", F_OK), -1);
 	MUST(unlink(file));
+	/* What was written before the one that fails does not stay. */
+	gateway_expect_refusal(RUN_WORDS(ADDRESS, "-p", file, "-p", "/nonexistent/pid"),
+			       "--pidfile /nonexistent/pid: ");
+	assert_int_equal(access(file, F_OK), -1);
 	sandbox_write(file, 0600, "123456789012345\nand more\n");
 	gateway_start(&gateway, RUN_WORDS(ADDRESS, "-p", file));
 	assert_int_equal(read_pid(file), gateway.pid);
@@ -335,10 +366,58 @@ static void test_pidfiles(void **state)
 	assert_int_equal(access(file, F_OK), -1);
 	gateway_start(&gateway, RUN_WORDS(ADDRESS, "-p", file));
 	assert_int_equal(connect_as(&gateway, "bob"), 0);
-	sandbox_write(file, 0644, "1\n");
+	sandbox_write(file, 0644, "%d\n", gateway.pid ^ 1); /* as long */
 	gateway_stop(&gateway);
 	assert_int_equal(access(file, F_OK), 0);
 	MUST(unlink(file));
+}
+
+/* A control group's file takes the process in, and stays as it is. */
+static void test_pidfile_of_a_cgroup(void **state)
+{
+	static const char *const hierarchies[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified",
+						   "/sys/fs/cgroup/pids" };
+	bool tried = false;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
+		char directory[64], procs[96], group[64], text[1024] = "";
+		struct gateway gateway;
+
+		(void)snprintf(directory, sizeof(directory), "%s/dive-test-%d", hierarchies[i],
+			       (int)getpid()); /* fits, as do the others */
+		(void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", directory);
+		(void)snprintf(group, sizeof(group), ":/dive-test-%d\n", (int)getpid());
+		if (mkdir(directory, 0755))
+			continue; /* this machine has it elsewhere */
+		if (access(procs, F_OK)) {
+			MUST(rmdir(directory)); /* no control groups here: a directory as any */
+			continue;
+		}
+		tried = true;
+		print_message("case: %s\n", hierarchies[i]);
+		MUST(chmod(procs, 0600)); /* not ours to change */
+		gateway_start(&gateway, RUN_WORDS(ADDRESS, "-p", procs));
+		/* The session that runs this is in it as well. */
+		struct run command;
+		run_dive(&command, &(struct run_options){ .account = "alice" }, &gateway,
+			 RUN_WORDS("cat", "/proc/self/cgroup"));
+		run_assert_status(&command, 0);
+		(void)snprintf(text, sizeof(text), "%s", command.out);
+		run_done(&command);
+		gateway_stop(&gateway);
+		family_await(FAMILY_SESSION, 0);
+		family_await(FAMILY_TEMPLATE, 0);
+		struct stat info;
+		MUST(stat(procs, &info));
+		assert_int_equal(info.st_mode, S_IFREG | 0600);
+		sandbox_assert_no_children(); /* or it could not be removed */
+		MUST(rmdir(directory));
+		if (!strstr(text, group))
+			FAIL("\"%s\" is not in:\n%s", group, text);
+	}
+	if (!tried)
+		skip();
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, sandbox_test_teardown)
@@ -346,10 +425,16 @@ static void test_pidfiles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_stop_lets_sessions_finish),  TEST(test_stop_during_authentication),
-		TEST(test_reload_resolves_names),      TEST(test_reload_reads_the_service),
-		TEST(test_reload_of_a_broken_service), TEST(test_detach),
-		TEST(test_detach_reports_errors),      TEST(test_pidfiles),
+		TEST(test_stop_lets_sessions_finish),
+		TEST(test_stop_during_authentication),
+		TEST(test_terminal_of_the_gateway),
+		TEST(test_reload_resolves_names),
+		TEST(test_reload_reads_the_service),
+		TEST(test_reload_of_a_broken_service),
+		TEST(test_detach),
+		TEST(test_detach_reports_errors),
+		TEST(test_pidfiles),
+		TEST(test_pidfile_of_a_cgroup),
 	};
 
 	return cmocka_run_group_tests(tests, sandbox_group_setup, sandbox_group_teardown);

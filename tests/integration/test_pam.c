@@ -289,6 +289,53 @@ static void test_changed_user_is_refused(void **state)
 	}
 }
 
+/* Passwords pass through it: no core file, and no tracer but one with CAP_SYS_PTRACE. */
+static void test_session_cannot_be_dumped(void **state)
+{
+	static const char *const phases[] = { "authenticate", "account", "open", "close" };
+	struct gateway gateway;
+	struct run dive;
+
+	(void)state;
+	probe_start(&gateway, PROBE_SERVICE);
+	probe_ask(&dive, &gateway, "alice", "");
+	run_assert_status(&dive, 0);
+	for (size_t i = 0; i < ARRAY_LEN(phases); i++)
+		probe_assert_line(phases[i], 0, " dumpable=0 ");
+	run_done(&dive);
+	gateway_stop(&gateway);
+}
+
+/* A module that wants no more attempts gets no more, whatever --auth-tries says. */
+static void test_module_ends_the_tries(void **state)
+{
+	static const struct {
+		const char *service;
+		const char *phases;
+	} cases[] = {
+		{ AUTH "hidden=Code: send return=7\n" SESSION, /* PAM_AUTH_ERR */
+		  "authenticate authenticate authenticate" },
+		{ AUTH "hidden=Code: send return=11\n" SESSION, "authenticate" }, /* PAM_MAXTRIES */
+		{ AUTH "hidden=Code: send return=26\n" SESSION, "authenticate" }, /* PAM_ABORT */
+		{ AUTH "return=7\n" SESSION, "authenticate" }, /* nobody was asked */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct gateway gateway;
+		struct run dive;
+
+		print_message("case: %zu\n", i);
+		probe_start(&gateway, cases[i].service);
+		probe_ask(&dive, &gateway, "alice", "1\n2\n3\n4\n");
+		run_assert_status(&dive, 77);
+		assert_contains(dive.err, "authentication failed");
+		probe_assert_phases(cases[i].phases);
+		run_done(&dive);
+		gateway_stop(&gateway);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, sandbox_test_teardown)
 
 int main(void)
@@ -301,6 +348,8 @@ int main(void)
 		TEST(test_tty_item),
 		TEST(test_echo_follows_style),
 		TEST(test_changed_user_is_refused),
+		TEST(test_session_cannot_be_dumped),
+		TEST(test_module_ends_the_tries),
 	};
 
 	return cmocka_run_group_tests(tests, probe_group_setup, sandbox_group_teardown);

@@ -82,6 +82,39 @@ static void test_target_is_always_judged(void **state)
 	chage("-E", "-1", "bob");
 }
 
+/* Who is asked and who is meant may be one: judged once. */
+static void test_one_account_is_judged_once(void **state)
+{
+	static const struct {
+		const char *options[5];
+		const char *phases;
+	} cases[] = {
+		{ { "-a", "always" }, "authenticate account establish open close delete" },
+		{ { "-u", "bob", "--auth-user", "target" },
+		  "authenticate account establish open close delete" },
+		{ { "-u", "bob" }, "authenticate account account establish open close delete" },
+		{ { "-a", "never" }, "account establish open close delete" },
+	};
+
+	(void)state;
+	sandbox_service("probe", PROBE_SERVICE);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *const *options = cases[i].options;
+		struct gateway gateway;
+		struct run dive;
+
+		print_message("case: %s %s\n", options[0], options[1]);
+		probe_forget();
+		gateway_start(&gateway, RUN_WORDS("-x", "probe", options[0], options[1], options[2],
+						  options[3]));
+		probe_ask(&dive, &gateway, "alice", "");
+		run_assert_status(&dive, 0);
+		probe_assert_phases(cases[i].phases);
+		run_done(&dive);
+		gateway_stop(&gateway);
+	}
+}
+
 static void test_locked_client(void **state)
 {
 	struct gateway gateway;
@@ -226,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_accounts_are_judged),
 		TEST(test_target_is_always_judged),
+		TEST(test_one_account_is_judged_once),
 		TEST(test_locked_client),
 		TEST(test_listfile_denies),
 		TEST(test_faillock_counts),

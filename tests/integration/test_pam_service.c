@@ -120,7 +120,10 @@ static void expect_service(const struct gateway *gateway, bool served, const cha
 	run_done(&dive);
 }
 
-/* An edit counts for the very next client, in place or by renaming, included files too. */
+/*
+ * An edit counts for the very next client, in place or by renaming, included files too.
+ * covers: dived -x
+ */
 static void test_edits_take_effect(void **state)
 {
 	struct gateway gateway;

@@ -196,6 +196,30 @@ static void test_environment_reaches_program(void **state)
 	gateway_stop(&gateway);
 }
 
+/* Modules are careless; what they leave open is root's. */
+static void test_leaked_descriptors(void **state)
+{
+	static const char *const standard[] = { "fd0=", "fd1=", "fd2=" };
+	struct gateway gateway;
+	struct run dive;
+
+	(void)state;
+	start_session(&gateway, "session required " PROBE_PATH " only=open leak leak\n");
+	run_dive(&dive, &(struct run_options){ .account = "alice" }, &gateway,
+		 RUN_WORDS("-n", SHOW));
+	run_assert_status(&dive, 0);
+	for (const char *at = strstr(dive.out, "\nfd"); at; at = strstr(at + 1, "\nfd")) {
+		bool expected = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(standard); i++)
+			expected = expected || strncmp(at + 1, standard[i], 4) == 0;
+		if (!expected)
+			FAIL("%.40s in:\n%s", at + 1, dive.out);
+	}
+	run_done(&dive);
+	gateway_stop(&gateway);
+}
+
 /* The words of a shell script for bob; its output. */
 static void expect_output(const struct gateway *gateway, const char *script, const char *output)
 {
@@ -349,6 +373,7 @@ int main(void)
 		TEST(test_dive_killed_at_prompt),
 		TEST(test_dive_killed_while_running),
 		TEST(test_environment_reaches_program),
+		TEST(test_leaked_descriptors),
 		TEST(test_limits),
 		TEST(test_umask),
 		TEST(test_groups),

@@ -36,6 +36,7 @@ static void report(struct run *ret, const char *const *options)
 
 /* --- identity ---------------------------------------------------------------------- */
 
+/* covers: dived -u -P */
 static void test_ids_are_all_the_targets(void **state)
 {
 	static const struct {
@@ -94,6 +95,37 @@ static void test_ids_are_all_the_targets(void **state)
 		run_done(&command);
 		gateway_stop(&gateway);
 	}
+}
+
+/* The target as it is at the spawn, not as it was when dived started. */
+static void test_target_is_looked_up_each_time(void **state)
+{
+	static const struct {
+		uid_t uid;
+		const char *ids, *line;
+	} cases[] = {
+		{ 2020, "2020 2020 2020 2020", "env:SHELL=/bin/sh" },
+		{ 2021, "2021 2021 2021 2021", "env:SHELL=/bin/bash" },
+	};
+	struct run command;
+
+	(void)state;
+	sandbox_account("eve", 2020, NULL, "/bin/sh");
+	gateway_start(&gateway, RUN_WORDS("-u", "eve", "-a", "never"));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		sandbox_account("eve", cases[i].uid, NULL, strchr(cases[i].line, '=') + 1);
+		dive(&command, &(struct run_options){ .account = "alice" }, RUN_WORDS(SHOW));
+		show_expect(command.out, "Uid", cases[i].ids);
+		show_expect(command.out, "Gid", cases[i].ids);
+		show_expect_line(command.out, cases[i].line, true);
+		run_done(&command);
+	}
+	run_or_fail(&(struct run_options){ .argv = RUN_WORDS("userdel", "eve") });
+	run_dive(&command, &(struct run_options){ .account = "alice" }, &gateway, RUN_WORDS(SHOW));
+	run_assert_status(&command, 77);
+	assert_string_equal(command.out, "");
+	run_done(&command);
+	gateway_stop(&gateway);
 }
 
 /* pam_group adds one at pam_setcred(3), after initgroups(3). */
@@ -332,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_ids_are_all_the_targets),
+		TEST(test_target_is_looked_up_each_time),
 		TEST(test_groups_of_pam_are_added),
 		TEST(test_privileges_do_not_remain),
 		TEST(test_process_is_a_session_of_its_own),

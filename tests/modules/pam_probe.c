@@ -14,31 +14,52 @@
  *	delay=USEC      ask for a delay after a failure
  *	hang[=deaf]     never return; deaf: with all signals blocked
  *	kill            end the process
+ *	leak            leave a descriptor open that programs inherit
+ *	fail=NUMBER,ERRNO[,INDEX=VALUE|,INDEX!VALUE]...
+ *	                from now on this system call fails in every process that is forked
+ *	                from this one, where the arguments (their low 32 bits) are, or are
+ *	                not, these; with errno 0 it does nothing and says it has
+ *	fail-here=...   the same in this process too
  *	return=CODE     a number of <security/_pam_types.h>; ends the list
  *
  * PHASE is authenticate, establish, delete, account, open, close, prelim or
  * update (the two halves of a password change).  An argument that is not known
  * fails the phase, so that a slip in a test cannot go unseen.
+ *
+ * Whatever its arguments, it is not loaded while the file PROBE_SLOW of probe.h exists.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#define SLOW	     "/run/dive-test/probe.slow"
 #define MESSAGES_MAX 32
 #define LINE_SIZE    4096
+#define FILTER_MAX   16
+
+__attribute__((constructor)) static void load_slowly(void)
+{
+	while (access(SLOW, F_OK) == 0)
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+}
 
 struct probe {
 	pam_handle_t *pamh;
@@ -105,10 +126,11 @@ static void act_log(struct probe *probe, const char *value)
 	}
 	free(names);
 	put_line(probe,
-		 "phase=%s user=%s ruser=%s tty=%s service=%s uid=%d euid=%d keyring=%08x "
+		 "phase=%s user=%s ruser=%s tty=%s service=%s uid=%d euid=%d dumpable=%d "
+		 "keyring=%08x "
 		 "process=%s list=%s",
 		 probe->phase, item(probe, PAM_USER), item(probe, PAM_RUSER), item(probe, PAM_TTY),
-		 item(probe, PAM_SERVICE), (int)getuid(), (int)geteuid(),
+		 item(probe, PAM_SERVICE), (int)getuid(), (int)geteuid(), prctl(PR_GET_DUMPABLE),
 		 (unsigned)syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0),
 		 process, list);
 }
@@ -230,6 +252,87 @@ static void act_kill(struct probe *probe, const char *value)
 	(void)raise(SIGKILL); /* does not return */
 }
 
+/* The program of seccomp(2) that "fail" makes; its last instruction allows the call. */
+static struct sock_filter filter[FILTER_MAX];
+static struct sock_fprog failing = { .filter = filter };
+
+/* No no_new_privs, which the program would inherit: whoever runs this has CAP_SYS_ADMIN. */
+static void install_filter(void)
+{
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &failing) < 0)
+		_exit(99);
+}
+
+static void add_instruction(unsigned code, unsigned long value)
+{
+	if (failing.len < FILTER_MAX)
+		filter[failing.len++] =
+			(struct sock_filter){ .code = (unsigned short)code, .k = (unsigned)value };
+}
+
+/* Goes on where the field of seccomp_data is (or is not) the value, else allows the call. */
+static void add_condition(size_t offset, unsigned long value, bool equal)
+{
+	add_instruction(BPF_LD | BPF_W | BPF_ABS, offset);
+	add_instruction(BPF_JMP | BPF_JEQ | BPF_K, value);
+	filter[failing.len - 1].jt = !equal; /* marked; see make_filter() */
+	filter[failing.len - 1].jf = equal;
+}
+
+/* There is one ABI in a test, and its numbers are little-endian.  Returns whether it is
+ * well-formed. */
+static bool make_filter(const char *text)
+{
+	char *at;
+	unsigned long number = strtoul(text, &at, 10);
+	unsigned long error = *at == ',' ? strtoul(at + 1, &at, 10) : 0;
+
+	failing.len = 0;
+	add_condition(offsetof(struct seccomp_data, nr), number, true);
+	while (*at == ',' && failing.len + 4 <= FILTER_MAX) {
+		unsigned long index = strtoul(at + 1, &at, 10);
+		bool equal = *at == '=';
+
+		if ((!equal && *at != '!') || index > 5)
+			return false;
+		number = strtoul(at + 1, &at, 0);
+		add_condition(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t),
+			      number, equal);
+	}
+	add_instruction(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
+	add_instruction(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	for (unsigned i = 0; i < failing.len; i++) {
+		unsigned char distance = (unsigned char)(failing.len - 2 - i);
+
+		filter[i].jt = filter[i].jt ? distance : 0;
+		filter[i].jf = filter[i].jf ? distance : 0;
+	}
+	return *at == '\0';
+}
+
+/*
+ * In the children only: the session is left as it is, and closes what it has opened.
+ * libc calls what is registered here before fork(2) returns there.
+ */
+static void act_fail(struct probe *probe, const char *value)
+{
+	if (!make_filter(value) || pthread_atfork(NULL, NULL, install_filter) != 0)
+		probe->result = PAM_SERVICE_ERR;
+}
+
+static void act_fail_here(struct probe *probe, const char *value)
+{
+	if (!make_filter(value) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &failing) < 0)
+		probe->result = PAM_SERVICE_ERR;
+}
+
+static void act_leak(struct probe *probe, const char *value)
+{
+	(void)value;
+	if (open("/etc/passwd", O_RDONLY) < 0) /* no O_CLOEXEC */
+		probe->result = PAM_SYSTEM_ERR;
+}
+
 static void act_return(struct probe *probe, const char *value)
 {
 	probe->result = (int)strtol(value, NULL, 10);
@@ -243,7 +346,8 @@ static const struct action {
 	{ "hidden", act_hidden }, { "visible", act_visible }, { "info", act_info },
 	{ "error", act_error },	  { "style", act_style },     { "send", act_send },
 	{ "expect", act_expect }, { "user", act_user },	      { "putenv", act_putenv },
-	{ "delay", act_delay },	  { "hang", act_hang },	      { "kill", act_kill },
+	{ "delay", act_delay },	  { "hang", act_hang },	      { "leak", act_leak },
+	{ "kill", act_kill },	  { "fail", act_fail },	      { "fail-here", act_fail_here },
 	{ "return", act_return },
 };
 

@@ -8,11 +8,14 @@
  *	show report [FD]     everything, to descriptor FD (default 1)
  *	show fill            write its number through every descriptor but 0, 1, 2
  *	show sum             number of variables, bytes and a checksum of the environment
+ *	show up              bring the loopback device up
+ *	show loopback        connect to itself by way of 127.0.0.1
  *	show signals [stay]  "ready PID", then "got N" for every signal that comes; exits
  *	                     with 32 + N on HUP, QUIT and TERM unless it is to stay
  *	show shield CMD...   block every signal, ignore every signal, execute CMD
  *	show ignore N CMD... ignore signal N, execute CMD
  *	show umask N CMD...  set the umask (octal), execute CMD
+ *	show bind PORT	     "bound", or why a TCP socket of 127.33.11.80 cannot be bound to it
  *
  * It depends on libc only and is built without sanitizers: both would change
  * what it is there to show.
@@ -24,13 +27,20 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/keyctl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static FILE *out;
@@ -140,6 +150,30 @@ static void show_file(const char *key, const char *path)
 		(void)fclose(file);
 }
 
+/* The first line that begins with `start`, without that. */
+static void show_line(const char *key, const char *path, const char *start)
+{
+	FILE *file = fopen(path, "re");
+	char line[4096];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, start, strlen(start)) == 0)
+			put(key, line + strlen(start));
+	}
+	if (file)
+		(void)fclose(file);
+}
+
+/* Which directory it is, whether or not it has a name here. */
+static void show_directory(const char *key, const char *path)
+{
+	struct stat status = { .st_ino = 0 };
+
+	(void)stat(path, &status); /* 0: unknown */
+	(void)fprintf(out, "%s=%ju:%ju\n", key, (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+}
+
 static void show_place(void)
 {
 	char text[PATH_MAX] = "?";
@@ -148,6 +182,8 @@ static void show_place(void)
 	if (!getcwd(text, sizeof(text)))
 		(void)snprintf(text, sizeof(text), "errno %d", errno);
 	put("cwd", text);
+	show_directory("cwd-is", ".");
+	show_directory("root-is", "/");
 	put("terminal", tty >= 0 ? "yes" : "no");
 	put("session", getsid(0) == getpid() ? "own" : "other");
 	put("group", getpgrp() == getpid() ? "own" : "other");
@@ -156,6 +192,31 @@ static void show_place(void)
 	show_file("loginuid", "/proc/self/loginuid");
 	if (tty >= 0)
 		(void)close(tty);
+}
+
+/* Where its own /proc is not mounted the namespaces are shown by one further out. */
+static void show_namespaces(void)
+{
+	static const char *const names[] = { "mnt", "net", "pid",    "user",
+					     "ipc", "uts", "cgroup", "time" };
+	char text[PATH_MAX];
+	struct timespec now;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct stat status = { .st_ino = 0 };
+
+		(void)snprintf(text, sizeof(text), "/proc/self/ns/%s", names[i]);
+		(void)stat(text, &status); /* 0: unknown */
+		(void)fprintf(out, "ns-%s=%ju\n", names[i], (uintmax_t)status.st_ino);
+	}
+	(void)fprintf(out, "getpid=%d\n", (int)getpid());
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	(void)fprintf(out, "boottime=%lld\n", (long long)now.tv_sec);
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)fprintf(out, "monotonic=%lld\n", (long long)now.tv_sec);
+	if (gethostname(text, sizeof(text)) == 0)
+		put("hostname", text);
+	show_line("cgroup", "/proc/self/cgroup", "0::");
 }
 
 static void show_keyring(void)
@@ -167,6 +228,11 @@ static void show_keyring(void)
 	if (syscall(SYS_keyctl, KEYCTL_DESCRIBE, -3, text, sizeof(text) - 1) < 0)
 		(void)snprintf(text, sizeof(text), "errno %d", errno);
 	put("keyring-is", text);
+}
+
+static void show_securebits(void)
+{
+	(void)fprintf(out, "securebits=%#x\n", (unsigned)prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
 }
 
 /* Every way back to root; last, for it may succeed. */
@@ -189,9 +255,11 @@ static void report(char **argv, char **envp)
 
 	show_status();
 	show_place();
+	show_namespaces();
 	each_fd(show_fd);
 	show_limits();
 	show_keyring();
+	show_securebits();
 	for (int i = 0; argv[i]; i++) {
 		(void)snprintf(key, sizeof(key), "arg%d", i);
 		put(key, argv[i]);
@@ -222,6 +290,21 @@ static void sum(char **envp)
 		hash = hash * 33;
 	}
 	(void)printf("count=%zu\nbytes=%zu\nsum=%lu\n", count, bytes, hash);
+}
+
+/* An address that nobody else uses: what is asked is whether the port is allowed. */
+static int bind_port(int port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(0x7f210b50);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		(void)printf("%s\n", strerror(errno));
+		return 1;
+	}
+	(void)printf("bound\n");
+	return 0;
 }
 
 static int execute(char **argv)
@@ -257,6 +340,34 @@ static void shield(void)
 		(void)signal(i, SIG_IGN); /* KILL, STOP and libc's own refuse */
 }
 
+/* Brings the loopback device up, as `ip link set lo up` does. */
+static int loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) ? 1 : 0;
+}
+
+/* Sends itself a byte by way of 127.0.0.1. */
+static int loopback(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(address);
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(server, (struct sockaddr *)&address, size) || listen(server, 1) ||
+	    getsockname(server, (struct sockaddr *)&address, &size) ||
+	    connect(client, (struct sockaddr *)&address, size)) {
+		(void)dprintf(1, "loopback=errno %d\n", errno);
+		return 1;
+	}
+	(void)dprintf(1, "loopback=works\n");
+	return 0;
+}
+
 int main(int argc, char **argv, char **envp)
 {
 	const char *what = argc > 1 ? argv[1] : "report";
@@ -267,12 +378,18 @@ int main(int argc, char **argv, char **envp)
 		sum(envp);
 	} else if (strcmp(what, "signals") == 0) {
 		return signals(argc > 2);
+	} else if (strcmp(what, "up") == 0) {
+		return loopback_up();
+	} else if (strcmp(what, "loopback") == 0) {
+		return loopback();
 	} else if (strcmp(what, "shield") == 0 && argc > 2) {
 		shield();
 		return execute(argv + 2);
 	} else if (strcmp(what, "ignore") == 0 && argc > 3) {
 		(void)signal(atoi(argv[2]), SIG_IGN);
 		return execute(argv + 3);
+	} else if (strcmp(what, "bind") == 0 && argc > 2) {
+		return bind_port(atoi(argv[2]));
 	} else if (strcmp(what, "umask") == 0 && argc > 3) {
 		(void)umask((mode_t)strtoul(argv[2], NULL, 8));
 		return execute(argv + 3);

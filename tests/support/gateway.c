@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -28,6 +29,7 @@
 #define LOOK_MS	      5
 #define WORDS_MAX     128
 #define LISTENERS_MAX 16
+#define SOCKETS_MAX   32
 #define FOREVER_MS    600000	   /* a gateway has no deadline of its own */
 #define LISTENING     " 00010000 " /* __SO_ACCEPTCON in the flags of /proc/net/unix */
 
@@ -93,6 +95,7 @@ static int open_notify(const char *path)
 	assert_in_range(strlen(path), 1, sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 	MUST(bind(fd, (const struct sockaddr *)&address, sizeof(address)));
+	MUST(chmod(path, 0666)); /* for a dived that is not root */
 	return fd;
 }
 
@@ -165,7 +168,8 @@ static void await_ready(struct gateway *gateway, const struct listeners *before)
 {
 	int64_t deadline = deadline_after(START_MS);
 
-	while (!notified(gateway->notify, "READY=1") && !listens(gateway->address, before)) {
+	while (!notified(gateway->notify, "READY=1") &&
+	       !(before && listens(gateway->address, before))) {
 		if (deadline_poll(gateway->run.pidfd, POLLIN, deadline_after(LOOK_MS)) == 0) {
 			run_wait(&gateway->run);
 			fail_with_log(gateway, "dived ended before it served");
@@ -209,6 +213,24 @@ static void make_environment(const char *const *base, const char *notify, const 
 				add(envp, *next);
 }
 
+/*
+ * Starts it and waits until it serves.  `before`: who listens at its address already; NULL:
+ * only the notification tells.
+ */
+static void launch(struct gateway *ret, struct run_options *command, const struct listeners *before,
+		   const char *pidfile)
+{
+	command->deadline_ms = pidfile ? START_MS : FOREVER_MS;
+	run_start(&ret->run, command);
+	ret->pid = ret->run.pid;
+	if (pidfile) {
+		await_detached(ret, pidfile);
+		return;
+	}
+	ret->pidfd = MUST_INT(fcntl(ret->run.pidfd, F_DUPFD_CLOEXEC, 3));
+	await_ready(ret, before);
+}
+
 void gateway_start_with(struct gateway *ret, const struct run_options *base,
 			const char *const *options)
 {
@@ -240,21 +262,83 @@ void gateway_start_with(struct gateway *ret, const struct run_options *base,
 	make_environment(base->envp, notify, envp);
 	command.argv = argv;
 	command.envp = envp;
-	command.deadline_ms = wishes.detach ? START_MS : FOREVER_MS;
 	before = find_listeners(ret->address);
-	run_start(&ret->run, &command);
-	ret->pid = ret->run.pid;
-	if (wishes.detach) {
-		await_detached(ret, pidfile);
-		return;
-	}
-	ret->pidfd = MUST_INT(fcntl(ret->run.pidfd, F_DUPFD_CLOEXEC, 3));
-	await_ready(ret, &before);
+	launch(ret, &command, &before, wishes.detach ? pidfile : NULL);
 }
 
 void gateway_start(struct gateway *ret, const char *const *options)
 {
 	gateway_start_with(ret, &(struct run_options){ 0 }, options);
+}
+
+/* The process id is known in the process only: a shell sets it, and becomes dived. */
+#define ACTIVATE "export LISTEN_PID=${LISTEN_PID-$$}; exec \"$0\" \"$@\""
+
+struct activation {
+	struct run_options command;
+	struct run_fd fds[SOCKETS_MAX];
+	const char *argv[WORDS_MAX];
+	const char *envp[WORDS_MAX];
+	char notify[128];
+	char count[32];
+};
+
+static void activate(struct activation *ret, const struct run_options *base, const char *notify,
+		     const int *sockets, size_t count, const char *const *options)
+{
+	assert_in_range(count + base->fd_count, 0, SOCKETS_MAX);
+	*ret = (struct activation){
+		.command = *base, .argv = { "sh", "-c", ACTIVATE, sandbox_dived(), "--listen-fds" }
+	};
+	while (*options)
+		add(ret->argv, *options++);
+	(void)snprintf(ret->notify, sizeof(ret->notify), "NOTIFY_SOCKET=%s", notify); /* fits */
+	make_environment(base->envp, ret->notify, ret->envp);
+	(void)snprintf(ret->count, sizeof(ret->count), "LISTEN_FDS=%zu", count); /* fits */
+	add(ret->envp, ret->count);
+	for (size_t i = 0; i < count; i++)
+		ret->fds[i] = (struct run_fd){ sockets[i], 3 + (int)i };
+	for (size_t i = 0; i < base->fd_count; i++)
+		ret->fds[count++] = base->fds[i];
+	ret->command.argv = ret->argv;
+	ret->command.envp = ret->envp;
+	ret->command.fds = ret->fds;
+	ret->command.fd_count = count;
+}
+
+/* The name of a listening socket, as dive takes it. */
+static void read_name(int socket, char *buffer, size_t size)
+{
+	struct sockaddr_un address = { 0 };
+	socklen_t len = sizeof(address);
+	size_t head = offsetof(struct sockaddr_un, sun_path);
+
+	MUST(getsockname(socket, (struct sockaddr *)&address, &len));
+	(void)snprintf(buffer, size, "%.*s", (int)(len - head), address.sun_path);
+	if (len > head && address.sun_path[0] == '\0')
+		(void)snprintf(buffer, size, "@%.*s", (int)(len - head - 1), address.sun_path + 1);
+}
+
+void gateway_start_passed(struct gateway *ret, const struct run_options *base, const int *sockets,
+			  size_t count, const char *const *options)
+{
+	struct wishes wishes = find_wishes(options);
+	const char *argv[WORDS_MAX] = { NULL };
+	struct activation activation;
+	char pidfile[128];
+
+	*ret = (struct gateway){ .pidfd = -1, .notify = -1 };
+	choose_names(ret, options, false, pidfile, sizeof(pidfile));
+	read_name(sockets[0], ret->address, sizeof(ret->address));
+	ret->notify = open_notify(ret->notify_path);
+	if (wishes.detach) {
+		add(argv, "-p");
+		add(argv, pidfile);
+	}
+	while (*options)
+		add(argv, *options++);
+	activate(&activation, base, ret->notify_path, sockets, count, argv);
+	launch(ret, &activation.command, NULL, wishes.detach ? pidfile : NULL);
 }
 
 static void release(struct gateway *gateway)
@@ -302,6 +386,14 @@ void gateway_signal(const struct gateway *gateway, int signal)
 	MUST(pidfd_send_signal(gateway->pidfd, signal, NULL, 0));
 }
 
+void gateway_freeze(const struct gateway *gateway)
+{
+	siginfo_t info;
+
+	gateway_signal(gateway, SIGSTOP);
+	MUST(waitid(P_PIDFD, (id_t)gateway->pidfd, &info, WSTOPPED));
+}
+
 const char *gateway_log(struct gateway *gateway)
 {
 	run_read(&gateway->run);
@@ -329,17 +421,32 @@ void gateway_expect_notify(struct gateway *gateway, const char *text)
 	} while (!notified(gateway->notify, text));
 }
 
-void gateway_expect_refusal(const char *const *options, const char *text)
+static void expect_refusal(const struct run_options *options, const char *text)
 {
-	const char *argv[WORDS_MAX] = { sandbox_dived() };
 	struct run command;
 
-	while (*options)
-		add(argv, *options++);
-	run(&command, &(struct run_options){ .argv = argv });
+	run(&command, options);
 	run_assert_status(&command, 4);
 	assert_string_equal(command.out, "");
 	if (!strstr(command.err, text))
 		FAIL("\"%s\" is not in:\n%s", text, command.err);
 	run_done(&command);
+}
+
+void gateway_expect_refusal(const char *const *options, const char *text)
+{
+	const char *argv[WORDS_MAX] = { sandbox_dived() };
+
+	while (*options)
+		add(argv, *options++);
+	expect_refusal(&(struct run_options){ .argv = argv }, text);
+}
+
+void gateway_expect_passed_refusal(const struct run_options *base, const int *sockets, size_t count,
+				   const char *const *options, const char *text)
+{
+	struct activation activation;
+
+	activate(&activation, base, "/nonexistent", sockets, count, options);
+	expect_refusal(&activation.command, text);
 }

@@ -36,6 +36,18 @@ void gateway_start_with(struct gateway *ret, const struct run_options *base,
 			const char *const *options);
 
 /*
+ * The same with --listen-fds, as a service manager would start it: `sockets`, which
+ * listen already, are descriptors 3 and up, and LISTEN_PID is right unless base->envp
+ * sets it.  No address and no -C is added; ret->address is that of the first socket.
+ */
+void gateway_start_passed(struct gateway *ret, const struct run_options *base, const int *sockets,
+			  size_t count, const char *const *options);
+
+/* The same, which dived must refuse as gateway_expect_refusal() says. */
+void gateway_expect_passed_refusal(const struct run_options *base, const int *sockets, size_t count,
+				   const char *const *options, const char *text);
+
+/*
  * SIGTERM, by pidfd, and wait for the listener's end, which must be with status
  * 0 and without a sanitizer's report on standard error.  Sessions that still
  * run go on, as they should.  Accepts a stopped one.
@@ -47,6 +59,9 @@ void gateway_kill(struct gateway *gateway);
 
 /* Sends a signal to the listener, by pidfd. */
 void gateway_signal(const struct gateway *gateway, int signal);
+
+/* SIGSTOP for the listener; returns when it has stopped.  SIGCONT lets it go on. */
+void gateway_freeze(const struct gateway *gateway);
 
 /* What dived has written to standard error so far; valid until the next call. */
 const char *gateway_log(struct gateway *gateway);

@@ -14,6 +14,7 @@
 
 #define PROBE_PATH "/run/dive-test/pam_probe.so"
 #define PROBE_LOG  "/run/dive-test/probe.fifo"
+#define PROBE_SLOW "/run/dive-test/probe.slow" /* while it exists the module does not load */
 #define PROBE	   PROBE_PATH " log=" PROBE_LOG
 
 /* A service that refuses nobody, asks nothing and reports every phase. */

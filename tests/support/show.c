@@ -124,3 +124,22 @@ pid_t show_pid(struct run *command)
 	assert_int_equal(parse_pid(text, &pid), 0);
 	return pid;
 }
+
+void show_await_relay(pid_t dive)
+{
+	int64_t deadline = deadline_after(AWAIT_MS);
+	char path[64];
+	char text[4096];
+	const char *mask;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)dive); /* fits */
+	do {
+		cleanup_fd int fd = MUST_INT(open(path, O_RDONLY | O_CLOEXEC));
+
+		text[MUST(read(fd, text, sizeof(text) - 1))] = '\0';
+		mask = strstr(text, "SigBlk:\t");
+		assert_non_null(mask);
+		if (deadline_passed(deadline))
+			FAIL("dive does not come to forward signals");
+	} while (strncmp(mask, "SigBlk:\t0000000000000000", 24) == 0);
+}

@@ -38,3 +38,9 @@ void show_await(struct run *command, const char *text);
 
 /* The process id of `show signals`, which is waited for. */
 pid_t show_pid(struct run *command);
+
+/*
+ * Before it knows that the program has started dive dies of a signal, as it should;
+ * from then on it blocks them, to forward them.  Waits for that (15 s).
+ */
+void show_await_relay(pid_t dive);

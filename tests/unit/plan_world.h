@@ -26,7 +26,8 @@
 #define BOB	       1001
 
 static char ann_name[] = "ann", bob_name[] = "bob", root_name[] = "root";
-static char home[] = "/home/x", shell[] = "/bin/dash", relative[] = "x/y", none[] = "";
+static char home[] = "/home/x", shell[] = "/bin/dash";
+static char relative[] __attribute__((unused)) = "x/y", none[] __attribute__((unused)) = "";
 
 static inline struct account account_of(uid_t uid)
 {
@@ -60,6 +61,8 @@ static inline struct world *world_of(struct world *w, uid_t client, uid_t target
 {
 	*w = (struct world){
 		.config = { .address = address,
+			    .cgroup_fd = -1,
+			    .root_fd = -1,
 			    .inherited = { .umask = 07, .directory = 9, .uid = 50, .gid = 51 } },
 		.peer = { .uid = client, .gid = 77, .pid = 42, .root = client == 0 },
 		.request = { .wait_number = -1,
@@ -67,7 +70,9 @@ static inline struct world *world_of(struct world *w, uid_t client, uid_t target
 			     .root = -1,
 			     .terminal = -1,
 			     .fixed = { .umask = 02, .ignored = MESSAGE_IGNORED_HUP } },
-		.accounts = { account_of(client), account_of(target), account_of(client) },
+		.accounts = { .client = account_of(client),
+			      .target = account_of(target),
+			      .asked = account_of(client) },
 		.groups = { 5, 6 },
 		.own_groups = { 99 },
 		.argv = { word_prog, word_arg },

@@ -88,6 +88,24 @@ static void test_finds_groups(void **state)
 	}
 }
 
+static void test_lists_groups(void **state)
+{
+	gid_t *groups = NULL;
+	bool own = false;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(account_groups("root", 3999999999, &groups, &count), 0);
+	for (size_t i = 0; i < count; i++)
+		own |= groups[i] == 3999999999;
+	assert_true(own);
+	free(groups);
+	groups = NULL;
+	/* It would become "unchanged" or an error in setgroups(2). */
+	assert_int_equal(account_groups("root", (gid_t)-1, &groups, &count), -EIO);
+	assert_null(groups);
+}
+
 static void test_copies_deeply(void **state)
 {
 	struct account nameless, copy;
@@ -115,6 +133,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_finds_root, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_refuses, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_finds_groups, leak_setup, leak_teardown),
+		cmocka_unit_test_setup_teardown(test_lists_groups, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_copies_deeply, leak_setup, leak_teardown),
 	};
 

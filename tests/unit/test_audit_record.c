@@ -313,8 +313,8 @@ static void test_worst_case_fits(void **state)
 			     .login_uid = UINT32_MAX,
 			     .session_id = UINT32_MAX,
 			     .pidfd = -1 };
-	struct audit_facts facts = { bad, bad,	bad, bad,      &peer, bad,
-				     bad, argv, bad, SIZE_MAX, false, false };
+	struct audit_facts facts = { bad,  bad, bad,	  bad,	 &peer, bad,  bad,
+				     argv, bad, SIZE_MAX, false, false, NULL, false };
 	struct record_namespaces most;
 	struct fault fault = { .layer = MESSAGE_LAYER_AUTHENTICATION,
 			       .step = bad,

@@ -1,84 +1,27 @@
 /*
  * config: defaults, every option that is refused and why, and the two judgements
- * that are derived (elevation, the safety checks).
- *
- * Rows that need root, since dived without it has no PAM and implies -P, are
- * skipped elsewhere; those of a dived without root are run under another
- * effective uid where this is root.
+ * that are derived (elevation, the safety checks).  Modes, places and privileges
+ * have files of their own.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "config_scene.h"
 
-#include <cmocka.h>
-
-#include "cleanup.h"
-#include "config.h"
-#include "leak.h"
-
-#include <errno.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define WORDS	    8
-#define OTHER_UID   65533
 #define LONG_50	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ADDRESS_107 "/" LONG_50 LONG_50 "bbbbbb"
 
-/* Loads from words, the first of which is "dived". */
-static int load(const char *const *words, struct config *config, char *error, size_t size)
-{
-	char *argv[WORDS + 2] = { (char *)(uintptr_t) "dived" };
-
-	for (size_t i = 0; i < WORDS && words[i]; i++)
-		argv[i + 1] = (char *)(uintptr_t)words[i];
-	error[0] = '\0';
-	/* argv is gone afterwards: only tests that do not look at texts of it come here. */
-	return config_load(argv, config, error, size);
-}
-
-/* Who a row is for. */
-enum who { ANY, ROOT, OTHER };
-
-static bool become(enum who who)
-{
-	if (who == ANY)
-		return true;
-	if (who == ROOT)
-		return geteuid() == 0;
-	if (geteuid() == 0)
-		assert_int_equal(seteuid(OTHER_UID), 0);
-	return true;
-}
-
-static void come_back(void)
-{
-	if (getuid() == 0)
-		assert_int_equal(seteuid(0), 0);
-}
-
-static const struct {
-	enum who who;
-	const char *words[WORDS];
-	const char *option; /* parts of the message */
-	const char *value;
-} refused[] = {
+static const struct refusal refused[] = {
 	{ ANY, { NULL }, "ADDRESS", "" },
 	{ ANY, { "-d" }, "ADDRESS", "" },
 	{ ANY, { "" }, "ADDRESS", "empty" },
 	{ ANY, { "@" }, "ADDRESS", "@" },
 	{ ANY, { ADDRESS_107 "c" }, "ADDRESS", "107" },
 	{ ANY, { "/s", "/t" }, "/t", "second" },
+	{ ANY, { "/s", "--listen-fds" }, "ADDRESS /s", "--listen-fds" },
+	{ ANY, { "--listen-fds", "-P", "--", "./x" }, "./x", "absolute" },
+	{ ANY, { "--listen-fds", "-P", "--environment", "all", "--", "id" }, "--environment", "" },
 	{ ANY, { "/s", "--" }, "--", "command" },
 	{ ANY, { "/s", "--", "" }, "--", "command" },
-	{ ANY, { "/s", "-h" }, "-h", "" },
-	{ ANY, { "/s", "-i" }, "-i", "" },
-	{ ANY, { "/s", "-J" }, "-J", "" },
-	{ ANY, { "/s", "-N", "/x" }, "-N", "" },
-	{ ANY, { "/s", "-l", "cpu=1" }, "-l", "" },
-	{ ANY, { "/s", "--cgroup", "/x" }, "--cgroup", "" },
 	{ ANY, { "/s", "-p", "" }, "-p", "empty" },
 	{ ANY, { "/s", "-C", "0778" }, "-C", "0778" },
 	{ ANY, { "/s", "-C", "10000" }, "-C", "10000" },
@@ -158,27 +101,10 @@ static const struct {
 static void test_refused(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-		struct config config = { 0 };
-		char error[512];
-
-		if (!become(refused[i].who))
-			continue;
-		print_message("case: %zu, %s\n", i, refused[i].option);
-		assert_int_equal(load(refused[i].words, &config, error, sizeof(error)), -EINVAL);
-		come_back();
-		print_message("case: %s\n", error);
-		assert_non_null(strstr(error, refused[i].option));
-		assert_non_null(strstr(error, refused[i].value));
-		assert_null(strchr(error, '\n'));
-		config_done(&config); /* of a config that nothing was written to */
-	}
+	expect_refused(refused, ARRAY_LEN(refused));
 }
 
-static const struct {
-	enum who who;
-	const char *words[WORDS];
-} accepted[] = {
+static const struct acceptance accepted[] = {
 	{ ANY, { "/s" } },
 	{ ANY, { "@s" } },
 	{ ANY, { ADDRESS_107 } },
@@ -191,6 +117,8 @@ static const struct {
 	{ ANY, { "/s", "-E", "--", "id" } },
 	{ ANY, { "/s", "--allow-insecure", "--", "id" } },
 	{ ANY, { "/s", "--environment", "all", "--", "/bin/id" } },
+	/* --allow says who may connect: nobody whom it would elevate */
+	{ ROOT, { "/s", "-u", "root", "-C", "666", "--allow", "root", "--environment", "all" } },
 	{ ANY, { "/s", "--allow", "root,@root,3999999999,@3999999999" } },
 	{ ROOT, { "/s", "-u", "root", "-C", "666", "--", "id" } }, /* safe, as elevated */
 	{ ROOT, { "/s", "-u", "root", "--environment", "all" } },  /* 0600: root alone */
@@ -203,20 +131,7 @@ static const struct {
 static void test_accepted(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(accepted); i++) {
-		struct config config;
-		char error[512];
-		int result;
-
-		if (!become(accepted[i].who))
-			continue;
-		result = load(accepted[i].words, &config, error, sizeof(error));
-		come_back();
-		print_message("case: %zu %s\n", i, error);
-		assert_int_equal(result, 0);
-		config_done(&config);
-		config_done(&config);
-	}
+	expect_accepted(accepted, ARRAY_LEN(accepted));
 }
 
 static void test_defaults(void **state)
@@ -376,7 +291,7 @@ static void test_questions(void **state)
 	}
 }
 
-static uid_t only_bob[] = { 1001, 0 }, only_ann[] = { 1002 };
+static uid_t only_bob[] = { 1001, 0 }, only_ann[] = { 1002 }, only_root[] = { 0 };
 static gid_t group[] = { 5 };
 
 static const struct {
@@ -404,6 +319,59 @@ static const struct {
 	{ "-P, own",
 	  { .no_setuid = 1, .socket_mode = 0600, .socket_uid = (uid_t)-1, .inherited.uid = 1001 },
 	  false },
+	{ "-J",
+	  { .mode = CONFIG_MODE_EXECUTE, .user = "bob", .user_uid = 1001, .socket_mode = 0666 },
+	  false },
+	{ "-i, whoever that is",
+	  { .mode = CONFIG_MODE_INETD,
+	    .user = "bob",
+	    .user_uid = 1001,
+	    .socket_mode = 0600,
+	    .socket_uid = (uid_t)-1 },
+	  true },
+	{ "--listen-fds, the same",
+	  { .listen_fds = 1,
+	    .user = "bob",
+	    .user_uid = 1001,
+	    .socket_mode = 0600,
+	    .socket_uid = (uid_t)-1 },
+	  true },
+	{ "-i, root allowed",
+	  { .mode = CONFIG_MODE_INETD,
+	    .user = "bob",
+	    .user_uid = 1001,
+	    .allow_set = true,
+	    .allow_uids = only_root,
+	    .allow_uid_count = 1 },
+	  false },
+	{ "-e, open",
+	  { .effective_user = "bob", .socket_mode = 0666, .socket_uid = (uid_t)-1 },
+	  true },
+	{ "-e, root alone",
+	  { .effective_user = "bob", .socket_mode = 0600, .socket_uid = (uid_t)-1 },
+	  false },
+	{ "-g, open", { .group_id_count = 1, .socket_mode = 0666, .socket_uid = (uid_t)-1 }, true },
+	{ "-g, the target's own socket",
+	  { .group_id_count = 1,
+	    .user = "bob",
+	    .user_uid = 1001,
+	    .socket_mode = 0600,
+	    .socket_uid = 1001 },
+	  true },
+	{ "-g, the target allowed",
+	  { .group_id_count = 1,
+	    .user = "bob",
+	    .user_uid = 1001,
+	    .socket_mode = 0666,
+	    .allow_set = true,
+	    .allow_uids = only_bob,
+	    .allow_uid_count = 2 },
+	  true },
+	{ "-m, open", { .ambient = 1, .socket_mode = 0666, .socket_uid = (uid_t)-1 }, true },
+	{ "-c, open",
+	  { .capabilities.set = true, .socket_mode = 0666, .socket_uid = (uid_t)-1 },
+	  true },
+	{ "-c with -J", { .capabilities.set = true, .mode = CONFIG_MODE_EXECUTE }, false },
 	{ "only himself allowed",
 	  { .user = "bob",
 	    .user_uid = 1001,
@@ -465,15 +433,9 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_refused, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_accepted, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_defaults, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_without_root, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_values, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_owner, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_questions, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_may_elevate, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_table, leak_setup, leak_teardown),
+		TEST(test_refused),	 TEST(test_accepted),	 TEST(test_defaults),
+		TEST(test_without_root), TEST(test_values),	 TEST(test_owner),
+		TEST(test_questions),	 TEST(test_may_elevate), TEST(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

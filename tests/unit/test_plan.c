@@ -43,9 +43,9 @@ static void test_decides(void **state)
 		};
 		const struct peer peer = { .uid = decisions[i].client, .root = decisions[i].root };
 		const struct plan_accounts accounts = {
-			account_of(decisions[i].client),
-			account_of(decisions[i].target),
-			account_of(decisions[i].client),
+			.client = account_of(decisions[i].client),
+			.target = account_of(decisions[i].target),
+			.asked = account_of(decisions[i].client),
 		};
 		struct plan_decision decision;
 		struct fault fault;
@@ -102,9 +102,9 @@ static void test_refuses_before_asking(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
 		const struct peer peer = { .uid = refusals[i].client, .root = refusals[i].root };
 		const struct plan_accounts accounts = {
-			account_of(refusals[i].client),
-			account_of(refusals[i].target),
-			account_of(refusals[i].asked),
+			.client = account_of(refusals[i].client),
+			.target = account_of(refusals[i].target),
+			.asked = account_of(refusals[i].asked),
 		};
 		struct plan_decision decision;
 		struct fault fault = { 0 };

@@ -65,12 +65,38 @@ static void test_occupy(void **state)
 	assert_true(next < PROCESS_LOW);
 }
 
+static void test_list_and_close(void **state)
+{
+	int ours = fcntl(0, F_DUPFD_CLOEXEC, PROCESS_PARKED);
+	int theirs = fcntl(0, F_DUPFD_CLOEXEC, 2 * PROCESS_PARKED);
+	struct process_fds fds;
+	size_t found = 0;
+
+	(void)state;
+	assert_int_equal(process_list_fds(&fds), 0);
+	int later = fcntl(0, F_DUPFD_CLOEXEC, 3 * PROCESS_PARKED);
+	for (size_t i = 0; i < fds.count; i++) {
+		assert_true(fds.list[i] > (i ? fds.list[i - 1] : 2));
+		assert_int_not_equal(fcntl(fds.list[i], F_GETFD), -1); /* not that of the listing */
+		found += fds.list[i] == ours || fds.list[i] == theirs;
+	}
+	assert_int_equal(found, 2);
+	process_close_fds(&fds, theirs);
+	free(fds.list);
+	assert_int_equal(fcntl(ours, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(theirs, F_GETFD), -1);
+	assert_int_equal(fcntl(later, F_GETFD), FD_CLOEXEC);
+	close_fd(&ours);
+	close_fd(&later);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_park, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_park_under_a_limit, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_occupy, leak_setup, leak_teardown),
+		cmocka_unit_test_setup_teardown(test_list_and_close, leak_setup, leak_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

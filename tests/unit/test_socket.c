@@ -177,6 +177,42 @@ static void test_refused(void **state)
 	assert_int_equal(unlink("file") | unlink("link") | rmdir("d"), 0);
 }
 
+/* Of a socket that listens, and of what it has accepted. */
+static void test_name(void **state)
+{
+	char abstract[64];
+	const char *const addresses[] = { "socket", abstract };
+	char name[SOCKET_NAME_SIZE] = "untouched";
+	int pair[2];
+
+	(void)state;
+	(void)snprintf(abstract, sizeof(abstract), "@dive-socket-%d", (int)getpid());
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		struct config config = make(addresses[i], 0600);
+		struct gateway_socket gateway;
+
+		assert_int_equal(socket_open(&config, &gateway, error, sizeof(error)), 0);
+		assert_string_equal(gateway.name, addresses[i]);
+		assert_int_equal(socket_is_abstract(&gateway), i == 1);
+		assert_int_equal(try_connect(addresses[i]), 0);
+		cleanup_fd int accepted = accept4(gateway.fd, NULL, NULL, SOCK_CLOEXEC);
+		assert_int_equal(socket_name(accepted, name), 0);
+		assert_string_equal(name, addresses[i]);
+		strcpy(name, "untouched");
+		socket_unlink(&gateway);
+		socket_close(&gateway);
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	cleanup_fd int one = pair[0];
+	cleanup_fd int other = pair[1];
+	cleanup_fd int inet = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(socket_name(one, name), -ENOENT);
+	assert_int_equal(socket_name(other, name), -ENOENT);
+	assert_int_equal(socket_name(inet, name), -EAFNOSUPPORT);
+	assert_int_equal(socket_name(-1, name), -EBADF);
+	assert_string_equal(name, "untouched");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
 
 int main(void)
@@ -188,6 +224,7 @@ int main(void)
 		TEST(test_live_stays),
 		TEST(test_only_its_own_is_removed),
 		TEST(test_refused),
+		TEST(test_name),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_group_setup, scratch_group_teardown);

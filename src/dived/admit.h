@@ -1,0 +1,20 @@
+/*
+ * admit - who may use a gateway at all, before anything is said.
+ */
+#pragma once
+
+#include "config.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/**
+ * admit_judge() - hold a client against --allow and an abstract socket's mode
+ * @abstract: the socket has no file whose mode and owner the kernel has looked at
+ * @ret: SO_PEERCRED, filled where it can be read
+ * @ret_root: whether it is a root client, whom limits per user do not hold
+ *
+ * Return: NULL when admitted, else a const string for the client.
+ */
+const char *admit_judge(const struct config *config, int conn, bool abstract, struct ucred *ret,
+			bool *ret_root);

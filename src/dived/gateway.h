@@ -1,0 +1,33 @@
+/*
+ * gateway - what every way to serve does at its start and at its end.
+ */
+#pragma once
+
+#include "audit.h"
+#include "config.h"
+
+#include <stddef.h>
+
+/*
+ * Looks whether dived can do what its options ask for where it has been started:
+ * /proc, capabilities, ids that its user namespace holds.
+ * Return: 0; -EINVAL with one line in `error` that says what is missing.
+ */
+int gateway_check_place(const struct config *config, char *error, size_t size);
+
+/* -J without PAM is like any other command: nothing of it is recorded, or warned of. */
+bool gateway_is_unrecorded(const struct config *config);
+
+/*
+ * Whether the kernel audits as --audit asks; with `warn`, warnings about this
+ * and about the options are logged.
+ * Return: 0; -EINVAL with one line in `error`.
+ */
+int gateway_check_audit(const struct config *config, bool warn, enum audit_state *ret, char *error,
+			size_t size);
+
+/* Whether the new user namespace holds the target, if that is known by now.  As above. */
+int gateway_check_maps(const struct config *config, char *error, size_t size);
+
+/* Records the start or the stop, with version and effective options. */
+void gateway_record(const struct config *config, bool start);

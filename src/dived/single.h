@@ -1,0 +1,57 @@
+/*
+ * single - a dived that serves one client in its own process: -i, -F and -J.
+ *
+ * There is no listener and no template: the process itself is the session, and
+ * passes the end of the program on as its own.
+ */
+#pragma once
+
+#include "config.h"
+#include "notify.h"
+#include "session.h"
+#include "socket.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+struct single {
+	int signals; /* signalfd(2); owned until the process ends or has its client */
+	sigset_t before;
+};
+
+/*
+ * Takes over SIGTERM, SIGINT and SIGHUP.  Before there is a socket: whoever sees it
+ * may send one of them.
+ * Return: 0; -EINVAL with one line in `error`.
+ */
+int single_open(struct single *ret, char *error, size_t error_size);
+
+/**
+ * single_accept() - wait for the one client of -F
+ * @config: --allow is resolved again at SIGHUP
+ * @sockets: listening; let go of when a client has come, and their files removed
+ * @notify: told of reloading
+ *
+ * Clients that may not use the gateway are refused, and do not count; neither does
+ * one that leaves without a word.
+ *
+ * Return: the connection, the caller's; -1 where SIGTERM or SIGINT came first.
+ */
+int single_accept(struct single *single, struct config *config, struct gateway_sockets *sockets,
+		  struct notify *notify);
+
+/*
+ * Judges what -i has been given: a connected AF_UNIX stream socket, accepted from one
+ * with a name, of a client that --allow admits.  Says to the client why not.
+ * Return: 0; -EINVAL with one line in `error`.
+ */
+int single_judge(const struct config *config, int conn, char *error, size_t error_size);
+
+/* Tells the client of -i that it cannot be served.  `text` is one line. */
+void single_refuse(int conn, const char *text);
+
+/*
+ * The exit status that `result` means.  Where a signal ended the program this process
+ * ends by the same one, without a core dump, and the call does not return.
+ */
+int single_pass_on(const struct session_result *result);
