@@ -125,7 +125,8 @@ static void test_socat_with_a_pair(void **state)
 	start_server(RUN_WORDS(SOCAT, "UNIX-LISTEN:" ADDRESS ",fork,mode=0666",
 			       "EXEC:" DIVED " -i --no-pam -u root"));
 	run_dive(&client, &alice, &served, RUN_WORDS("sh", "-c", "id > /run/dive-test/proof"));
-	assert_int_not_equal(client.status, 0);
+	run_assert_status(&client, 77);
+	assert_non_null(strstr(client.err, "its log says why"));
 	assert_int_equal(access("/run/dive-test/proof", F_OK), -1);
 	stop_server();
 }

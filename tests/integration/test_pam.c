@@ -234,7 +234,7 @@ static void test_echo_follows_style(void **state)
 	struct pty pty;
 
 	(void)state;
-	probe_start(&gateway, AUTH "visible=Name: hidden=Code: send expect=me|42\n" SESSION);
+	probe_start(&gateway, AUTH "visible=Name: hidden=Code: send expect=me|sesame\n" SESSION);
 	cleanup_free const char **words = run_dive_words(&gateway, RUN_WORDS("id", "-un"));
 	pty_start(&pty, &(struct run_options){ .account = "alice", .argv = words });
 	pty_expect(&pty, "Name:");
@@ -242,10 +242,10 @@ static void test_echo_follows_style(void **state)
 	pty_expect(&pty, "me\r\n");
 	pty_expect(&pty, "Code:");
 	pty_expect_lflag(&pty, ECHO, false);
-	pty_send(&pty, "42\n");
+	pty_send(&pty, "sesame\n");
 	pty_expect(&pty, "bob");
 	assert_int_equal(pty_wait(&pty), 0);
-	pty_assert_absent(&pty, "42");
+	pty_assert_absent(&pty, "sesame");
 	pty_done(&pty);
 	gateway_stop(&gateway);
 }

@@ -45,10 +45,13 @@ void inetd_start(struct run *ret, const struct run_options *base, int conn,
 {
 	const struct run_fd fds[] = { { conn, 0 }, { conn, 1 }, { conn, 2 } };
 	struct run_options command = *base;
-	const char *argv[WORDS_MAX] = { sandbox_dived(), "-i" };
+	const char *argv[WORDS_MAX] = { sandbox_dived() };
+	size_t count = 1;
 
-	for (size_t count = 2; *options; count++) {
-		assert_in_range(count, 2, WORDS_MAX - 2);
+	if (!*options || strncmp(*options, "--inetd", 7) != 0)
+		argv[count++] = "-i";
+	for (; *options; count++) {
+		assert_in_range(count, 1, WORDS_MAX - 2);
 		argv[count] = *options++;
 	}
 	command.argv = argv;

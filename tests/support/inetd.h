@@ -21,7 +21,10 @@ void inetd_listen(struct inetd *ret);
 /* Waits for a client (10 s); returns the connection, to be closed. */
 int inetd_accept(const struct inetd *inetd);
 
-/* Runs `dived -i OPTIONS` with `conn`, which is closed here, as its 0, 1 and 2. */
+/*
+ * Runs `dived -i OPTIONS` with `conn`, which is closed here, as its 0, 1 and 2.  Options
+ * that begin with "--inetd..." say -i themselves.
+ */
 void inetd_start(struct run *ret, const struct run_options *base, int conn,
 		 const char *const *options);
 

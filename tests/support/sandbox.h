@@ -20,6 +20,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <string.h>
 #include <sys/types.h>
 
 /* Accounts, each with a group of the same name and number and /home/NAME (0700). */
@@ -38,6 +40,20 @@
 	"session  required pam_limits.so\n"                                                        \
 	"session  required pam_env.so\n"                                                           \
 	"session  required pam_unix.so\n"
+
+/*
+ * Whether programs of this build cannot run with an empty directory in place of
+ * `path`: AddressSanitizer itself needs /proc, and ends them with a complaint.
+ */
+static inline bool is_impossible(const char *path)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return strcmp(path, "/proc") == 0;
+#else
+	(void)path;
+	return false;
+#endif
+}
 
 /*
  * Enters the sandbox for the rest of this program, once: mounts, the accounts
