@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Called by libpam at the end of pam_authenticate(3) instead of sleeping. */
 static void record_delay(int result, unsigned microseconds, void *appdata)
@@ -29,6 +30,25 @@ static void record_delay(int result, unsigned microseconds, void *appdata)
 		(struct auth *)(void *)((char *)conversation - offsetof(struct auth, conversation));
 
 	auth->delay_ms = result == PAM_SUCCESS ? 0 : microseconds / 1000;
+}
+
+/*
+ * What every call of libpam ends with.  A module that forks and comes back twice has
+ * made a second session, with the same client and the same verdict: only the first is
+ * one.  And with other ids than root's the client could kill this process, so those
+ * that a module has left behind are put back, as far as that is possible.
+ */
+static void returned(struct auth *auth, int code)
+{
+	uid_t now[3];
+
+	if (getpid() != auth->self)
+		_exit(1);
+	auth->last = code;
+	if (getresuid(&now[0], &now[1], &now[2]) == 0 && memcmp(now, auth->ids, sizeof(now)) == 0)
+		return;
+	auth->ids_changed = true;
+	(void)!setresuid(auth->ids[0], auth->ids[1], auth->ids[2]); /* refused in any case */
 }
 
 /* libpam takes the delay function as a pointer to data, and PAM_CONV as a struct. */
@@ -62,7 +82,9 @@ int auth_init(const struct auth_input *input, struct auth *ret, struct fault *fa
 				  .forbidden = input->forbidden,
 				  .asked = input->asked },
 		.control = input->control,
+		.self = getpid(),
 	};
+	(void)getresuid(&ret->ids[0], &ret->ids[1], &ret->ids[2]); /* cannot fail */
 	ret->last = set_items(ret, input);
 	if (ret->last != PAM_SUCCESS)
 		return fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "pam_set_item", 0,
@@ -84,6 +106,9 @@ int auth_check_user(struct auth *auth, const char *user, enum message_layer laye
 {
 	const void *now = NULL;
 
+	if (auth->ids_changed)
+		return fault_set(fault, layer, "ids", 0,
+				 "a PAM module changed the ids of the session");
 	if (pam_get_item(auth->pamh, PAM_USER, &now) != PAM_SUCCESS || !now ||
 	    strcmp(now, user) != 0)
 		return fault_set(fault, layer, "PAM_USER", 0, "a PAM module changed the user");
@@ -122,7 +147,7 @@ static int attempt(struct auth *auth, int64_t deadline)
 {
 	conversation_restart(&auth->conversation);
 	auth->delay_ms = 0;
-	auth->last = pam_authenticate(auth->pamh, 0);
+	returned(auth, pam_authenticate(auth->pamh, 0));
 	if (auth->last == PAM_SUCCESS && auth->conversation.outcome == CONVERSATION_FINE) {
 		if (auth->control >= 0)
 			(void)control_tell(auth->control, CONTROL_RESULT, 0);
@@ -203,7 +228,7 @@ static int check_account(struct auth *auth, const char *user, struct fault *faul
 			 auth->config->auth_timeout + WATCHDOG_GRACE_S))
 		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "timer", EAGAIN, "out of timers");
 	begin_later_phase(auth);
-	auth->last = pam_acct_mgmt(auth->pamh, 0);
+	returned(auth, pam_acct_mgmt(auth->pamh, 0));
 	watchdog_disarm(auth->watchdog);
 	return auth_check_user(auth, user, MESSAGE_LAYER_ACCOUNT, fault);
 }
@@ -214,7 +239,7 @@ static int change_password(struct auth *auth, const char *user, struct fault *fa
 			 auth->config->auth_timeout + WATCHDOG_GRACE_S))
 		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "timer", EAGAIN, "out of timers");
 	begin_later_phase(auth);
-	auth->last = pam_chauthtok(auth->pamh, PAM_CHANGE_EXPIRED_AUTHTOK);
+	returned(auth, pam_chauthtok(auth->pamh, PAM_CHANGE_EXPIRED_AUTHTOK));
 	watchdog_disarm(auth->watchdog);
 	if (auth->last != PAM_SUCCESS)
 		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "pam_chauthtok", 0,
@@ -265,8 +290,8 @@ static int phase_open(struct auth *auth, enum phase phase, struct fault *fault)
 
 	if (watchdog_arm(auth->watchdog, phase, auth->config->auth_timeout + WATCHDOG_GRACE_S))
 		return fault_set(fault, MESSAGE_LAYER_SESSION, "timer", EAGAIN, "out of timers");
-	auth->last = open ? pam_open_session(auth->pamh, 0)
-			  : pam_setcred(auth->pamh, PAM_ESTABLISH_CRED);
+	returned(auth, open ? pam_open_session(auth->pamh, 0)
+			    : pam_setcred(auth->pamh, PAM_ESTABLISH_CRED));
 	watchdog_disarm(auth->watchdog);
 	if (auth->last != PAM_SUCCESS)
 		return fault_set(fault, MESSAGE_LAYER_SESSION,
@@ -277,16 +302,29 @@ static int phase_open(struct auth *auth, enum phase phase, struct fault *fault)
 	return 0;
 }
 
+static int set_groups(struct auth *auth, const struct account *target, struct fault *fault)
+{
+	if (watchdog_arm(auth->watchdog, PHASE_NAMES,
+			 auth->config->auth_timeout + WATCHDOG_GRACE_S))
+		return fault_set(fault, MESSAGE_LAYER_SESSION, "timer", EAGAIN, "out of timers");
+	int r = initgroups(target->name, target->gid);
+	int error = errno;
+	watchdog_disarm(auth->watchdog);
+	return r ? fault_set(fault, MESSAGE_LAYER_SESSION, "initgroups", error,
+			     "the groups of %s cannot be set", target->name)
+		 : 0;
+}
+
 int auth_open(struct auth *auth, const struct account *target, struct fault *fault)
 {
 	int r = set_user(auth, target->name, MESSAGE_LAYER_SESSION, fault);
 
 	if (r)
 		return r;
+	r = set_groups(auth, target, fault);
+	if (r)
+		return r;
 	begin_later_phase(auth);
-	if (initgroups(target->name, target->gid))
-		return fault_set(fault, MESSAGE_LAYER_SESSION, "initgroups", errno,
-				 "the groups of %s cannot be set", target->name);
 	r = phase_open(auth, PHASE_CREDENTIALS, fault);
 	if (r)
 		return r;
@@ -317,13 +355,13 @@ int auth_close(struct auth *auth, const struct message_exited *exited, struct fa
 	auth->conversation.mute = auth->conversation.mute || exited;
 	arm_close(auth, exited);
 	if (auth->opened) {
-		auth->last = pam_close_session(auth->pamh, 0);
+		returned(auth, pam_close_session(auth->pamh, 0));
 		if (auth->last != PAM_SUCCESS)
 			r = fault_set(fault, MESSAGE_LAYER_SESSION, "pam_close_session", 0, "%s",
 				      pam_strerror(auth->pamh, auth->last));
 	}
 	if (auth->established) {
-		auth->last = pam_setcred(auth->pamh, PAM_DELETE_CRED);
+		returned(auth, pam_setcred(auth->pamh, PAM_DELETE_CRED));
 		if (auth->last != PAM_SUCCESS && r == 0)
 			r = fault_set(fault, MESSAGE_LAYER_SESSION, "pam_setcred", 0, "%s",
 				      pam_strerror(auth->pamh, auth->last));

@@ -27,6 +27,9 @@ struct auth {
 	bool established;  /* credentials are to be deleted */
 	bool opened;	   /* the session is to be closed */
 	int last;	   /* PAM code of the last phase, for pam_end(3) */
+	pid_t self;	   /* this process: a module's child is another */
+	uid_t ids[3];	   /* real, effective and saved uid, which are to stay */
+	bool ids_changed;  /* a module has changed them, which is a refusal */
 };
 
 struct auth_input {
@@ -59,7 +62,7 @@ int auth_account(struct auth *auth, const char *asked, const char *target, bool 
 /* Groups, credentials and session of the target.  What a failure leaves, auth_close() undoes. */
 int auth_open(struct auth *auth, const struct account *target, struct fault *fault);
 
-/* Checks that no module has changed the user meanwhile. */
+/* Checks that no module has changed the user, or this process's own ids, meanwhile. */
 int auth_check_user(struct auth *auth, const char *user, enum message_layer layer,
 		    struct fault *fault);
 

@@ -116,6 +116,24 @@ static void __attribute__((noreturn)) run_child(struct child *child)
 	_exit(127);
 }
 
+void child_renew(struct child_channel *channel)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return;
+	cleanup_fd int ours = pair[0];
+	cleanup_fd int theirs = pair[1];
+	process_park(&ours);
+	process_park(&theirs);
+	if (ours < PROCESS_PARKED || theirs < PROCESS_PARKED)
+		return; /* in the way of the program's own numbers */
+	close_fd(&channel->ours);
+	close_fd(&channel->theirs);
+	channel->ours = take_fd(&ours);
+	channel->theirs = take_fd(&theirs);
+}
+
 static void describe_limit(rlim_t value, char *buffer, size_t size)
 {
 	if (value == RLIM_INFINITY)

@@ -66,6 +66,13 @@ struct child_channel {
 	}
 
 int child_prepare(struct child_channel *ret);
+
+/*
+ * Makes the pair of the channel anew once modules have run: a process that one of them
+ * has left behind holds the first, whose end would never be seen.  Where limits that
+ * PAM has set leave no number for it the first stays.
+ */
+void child_renew(struct child_channel *channel);
 void child_channel_done(struct child_channel *channel);
 
 /**

@@ -169,7 +169,7 @@ int child_capabilities(struct child *child)
 			return 0;
 		break;
 	case PLAN_CAPABILITIES_NONE:
-		sets = (struct sets){ 0 };
+		sets = (struct sets){ .inheritable = plan->inheritable };
 		break;
 	case PLAN_CAPABILITIES_ROOT:
 		sets.inheritable = 0;

@@ -221,7 +221,7 @@ static void warn_options(const struct config *config)
 	if (config->no_pam ||
 	    stack_read(config->pam_service, config->pam_confdir, &stack, error, sizeof(error)))
 		return;
-	if (stack_find(&stack, "pam_loginuid.so"))
+	if (stack_find(&stack, "pam_loginuid.so", NULL))
 		log_warning("%s: the service %s uses pam_loginuid, which replaces the login uid of "
 			    "whoever connects by the target's; remove it",
 			    config->address, config->pam_service);

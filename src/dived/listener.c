@@ -336,6 +336,7 @@ int listener_check(const struct config *config, char *error, size_t error_size)
 		r = template_receive(&template, &report);
 	if (pid) {
 		template_retire(&template);
+		(void)kill(pid, SIGKILL); /* our unreaped child; a module may hang in it */
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

@@ -43,6 +43,7 @@ struct connection {
 	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
 	bool done;	     /* the session has recorded everything */
 	bool killed;	     /* its time was over */
+	bool retried;	     /* a broken service has been loaded again for it */
 	const char *lost;    /* why the session is dead or about to be; NULL when it lives */
 	unsigned handed;     /* times it was given to a template */
 	const char *refusal; /* REFUSED: what the client is told */

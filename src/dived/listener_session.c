@@ -89,11 +89,26 @@ static uint64_t tag_of(const struct listener *listener, const struct connection 
 	return TAG_CONNECTIONS + (uint64_t)(connection - listener->connections);
 }
 
+/*
+ * What is repaired is not always seen: the directory of an included file may have come
+ * back under another that nobody watches.  So while the service is broken each client
+ * has it loaded again, or waits for the load that is under way.
+ */
+static void retry_broken(struct listener *listener, struct connection *connection)
+{
+	if (!listener->broken || connection->retried)
+		return;
+	connection->retried = true;
+	if (listener->next.pid == 0)
+		listener->reload = true;
+}
+
 /* Gives a connection to the template, or leaves it waiting. */
 void connection_hand(struct listener *listener, struct connection *connection)
 {
 	int pair[2];
 
+	retry_broken(listener, connection);
 	if (!listener_template_ready(listener))
 		return;
 	if (connection->handed >= HANDS_MAX) {
@@ -246,12 +261,35 @@ void connection_ended(struct listener *listener, struct connection *connection)
 	if (connection->serial != serial || connection->pidfd < 0 ||
 	    (connection->state != CONNECTION_PENDING && connection->state != CONNECTION_OPEN))
 		return;
+	if (connection->control < 0) { /* recorded when that ended */
+		release(listener, connection);
+		return;
+	}
 	close_fd(&connection->pidfd); /* which takes it out of the epoll set */
 	connection->deadline = DEADLINE_NONE;
 	connection->ask_at = 0;
 	if (!connection->done)
 		record_lost(listener, connection);
 	connection->done = true;
+}
+
+/*
+ * A module may close every descriptor of its session, which then goes on unheard.  Its
+ * place stays taken and its time limited until it has ended.  (So it is, for a moment,
+ * with one that is just ending.)
+ */
+static bool lives_on(struct listener *listener, struct connection *connection)
+{
+	struct pollfd ended = { .fd = connection->pidfd, .events = POLLIN };
+	int r;
+
+	if (connection->pidfd < 0 || poll(&ended, 1, 0) != 0)
+		return false;
+	r = listener_add(listener, connection->pidfd, tag_of(listener, connection) | TAG_PROCESS);
+	if (r == 0 || r == -EEXIST)
+		return true;
+	(void)pidfd_send_signal(connection->pidfd, SIGKILL, NULL, 0); /* nobody would see its end */
+	return false;
 }
 
 static void end_of_file(struct listener *listener, struct connection *connection)
@@ -264,7 +302,12 @@ static void end_of_file(struct listener *listener, struct connection *connection
 	}
 	if (!connection->done)
 		record_lost(listener, connection);
-	release(listener, connection);
+	connection->done = true;
+	connection->ask_at = 0;
+	if (lives_on(listener, connection))
+		close_fd(&connection->control);
+	else
+		release(listener, connection);
 }
 
 void connection_event(struct listener *listener, struct connection *connection)

@@ -95,12 +95,13 @@ static void next_ready(struct listener *listener)
 		listener->reload = true;
 		return;
 	}
+	bool news = !listener->broken || strcmp(listener->why, report.text) != 0;
 	if (report.broken)
 		(void)snprintf(listener->why, sizeof(listener->why), "%s", report.text);
-	if (report.broken && listener->serving) /* else it is the error of start-up */
+	if (report.broken && listener->serving && news) /* else it is the error of start-up */
 		log_error("%s: authentication is not available: %s", listener->config->address,
 			  report.text);
-	else if (listener->broken)
+	else if (!report.broken && listener->broken)
 		log_notice("%s: authentication is available again", listener->config->address);
 	listener->broken = report.broken != 0;
 	retire(listener, &listener->current);

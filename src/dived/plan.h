@@ -60,6 +60,9 @@ struct plan_session {
 	bool umask_set; /* a module set the umask */
 	mode_t umask;
 	bool keyring_set;			/* a module joined a session keyring */
+	uint64_t inheritable;			/* capabilities that a module has added */
+	bool moved;				/* a module changed root or mount namespace: */
+	int directory;				/* the program starts here; borrowed */
 	const struct namespace_set *namespaces; /* what the program enters; borrowed; may be NULL */
 };
 
@@ -79,7 +82,7 @@ enum plan_root {
 /* What capability sets start from, before -m is added. */
 enum plan_base {
 	PLAN_CAPABILITIES_SAME, /* -P: all sets as they are */
-	PLAN_CAPABILITIES_NONE, /* a target that is not root */
+	PLAN_CAPABILITIES_NONE, /* a target that is not root: `inheritable` alone */
 	PLAN_CAPABILITIES_ROOT, /* root: effective and permitted as they are, nothing inheritable */
 	PLAN_CAPABILITIES_EXACT, /* -c: `capabilities` */
 };
@@ -99,6 +102,7 @@ struct plan {
 	int cgroup;		    /* directory of a cgroup v2; borrowed; -1 for none */
 
 	/* with what privileges */
+	uint64_t inheritable; /* of a target that is not root; without -c */
 	uint64_t bounding_drop;
 	uint64_t ambient;
 	enum plan_base base;

@@ -84,6 +84,7 @@ int plan_make_privileges(struct maker *maker)
 	plan->capabilities = config->capabilities;
 	plan->ambient = config->ambient;
 	plan->bounding_drop = config->bounding_drop;
+	plan->inheritable = maker->session->inheritable & ~config->bounding_drop;
 	plan->lock_securebits = config->lock_securebits;
 	plan->no_new_privs = config->no_new_privs;
 	for (size_t i = 0; i < RLIM_NLIMITS; i++)

@@ -51,15 +51,17 @@ static int make_directory(struct maker *maker)
 {
 	const struct config *config = maker->config;
 	const char *home = maker->decision->target->home;
+	const struct plan_session *session = maker->session;
 	struct plan *plan = &maker->plan;
 
 	if (config->no_chdir) {
-		plan->directory =
-			config->root_to_current ? config->root_fd : config->inherited.directory;
+		plan->directory = session->moved	    ? session->directory
+				  : config->root_to_current ? config->root_fd
+							    : config->inherited.directory;
 		plan->directory_path = config->chdir;
 		return 0;
 	}
-	plan->directory = maker->request->cwd;
+	plan->directory = session->moved ? session->directory : maker->request->cwd;
 	if (maker->request->fixed.flags & MESSAGE_REQUEST_LOGIN) {
 		/* A relative one would be taken from a directory of the client's. */
 		if (!home || *home != '/')

@@ -2,8 +2,11 @@
  * process - the traces PAM modules leave in their process.
  *
  * pam_limits sets limits on the process that calls it, pam_umask its umask,
- * pam_group its groups, pam_keyinit its keyring.  The program shall have them;
- * the session, which still has to close what was opened, shall not suffer them.
+ * pam_group its groups, pam_keyinit its keyring, pam_cap its inheritable capabilities.  The program
+ * shall have them; the session, which still has to close what was opened, shall not suffer them.
+ *
+ * pam_limits may change the root directory and pam_namespace the mount namespace.
+ * A directory that was opened before is outside of them, and would lead out.
  *
  * Whether a module set the umask can only be told by a value that none would
  * set: 0067 is as tight as 0077 for files, which are made without x bits, and
@@ -24,7 +27,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -70,11 +75,54 @@ int process_pass_over(void)
 	return 0;
 }
 
+static struct process_place find_place(void)
+{
+	struct process_place place = { 0 };
+	struct stat info;
+
+	if (stat("/", &info) == 0) {
+		place.root_device = info.st_dev;
+		place.root = info.st_ino;
+	}
+	if (stat("/proc/self/ns/mnt", &info) == 0)
+		place.mounts = info.st_ino;
+	return place;
+}
+
+static bool same_place(const struct process_place *a, const struct process_place *b)
+{
+	return a->root_device == b->root_device && a->root == b->root && a->mounts == b->mounts;
+}
+
+int process_open_directory(const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS };
+	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	if (fd < 0)
+		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int read_inheritable(uint64_t *ret)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &head, data))
+		return -errno;
+	*ret = (uint64_t)data[1].inheritable << 32 | data[0].inheritable;
+	return 0;
+}
+
 int process_prepare(struct process_state *ret)
 {
-	struct process_state state = { 0 };
+	struct process_state state = { .place = find_place() };
 	int r = join_keyring(&state.keyring);
 
+	if (r == 0)
+		r = read_inheritable(&state.inheritable);
 	if (r == 0)
 		r = process_pass_over();
 	if (r)
@@ -85,6 +133,7 @@ int process_prepare(struct process_state *ret)
 		if (getrlimit((__rlimit_resource_t)i, &state.limits[i]))
 			return -errno;
 	(void)umask(TELLTALE_UMASK);
+	state.known = true;
 	*ret = state;
 	return 0;
 }
@@ -97,6 +146,20 @@ void process_expose(const struct rlimit *inherited)
 	if (getrlimit(RLIMIT_NOFILE, &now) == 0) {
 		now.rlim_cur = inherited[RLIMIT_NOFILE].rlim_cur;
 		(void)setrlimit(RLIMIT_NOFILE, &now);
+	}
+}
+
+void process_restore_limits(const struct process_state *before)
+{
+	for (int i = 0; before->known && i < (int)RLIM_NLIMITS; i++) {
+		struct rlimit now;
+
+		if (!setrlimit((__rlimit_resource_t)i, &before->limits[i]) ||
+		    getrlimit((__rlimit_resource_t)i, &now))
+			continue;
+		/* The hard limit stays down; at least the soft one goes up to it. */
+		now.rlim_cur = now.rlim_max;
+		(void)setrlimit((__rlimit_resource_t)i, &now); /* as far as allowed */
 	}
 }
 
@@ -122,24 +185,24 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 {
 	struct plan_session session = { 0 };
 	cleanup_free gid_t *groups = NULL;
+	uint64_t inheritable = 0;
 	int r = capture_groups(&groups, &session.group_count);
 
+	if (r == 0)
+		r = read_inheritable(&inheritable);
 	if (r)
 		return r;
-	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
-		struct rlimit *now = &session.limits[i];
-
-		if (getrlimit((__rlimit_resource_t)i, now))
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
+		if (getrlimit((__rlimit_resource_t)i, &session.limits[i]))
 			return -errno;
-		if (!setrlimit((__rlimit_resource_t)i, &before->limits[i]))
-			continue;
-		/* The hard limit stays down; at least the soft one goes up to it. */
-		struct rlimit best = { .rlim_cur = now->rlim_max, .rlim_max = now->rlim_max };
-		(void)setrlimit((__rlimit_resource_t)i, &best); /* as far as allowed */
-	}
+	process_restore_limits(before);
 	mode_t mask = umask(077);
 	session.umask_set = mask != TELLTALE_UMASK;
 	session.umask = mask;
+	struct process_place place = find_place();
+	session.inheritable = inheritable & ~before->inheritable;
+	session.moved = !same_place(&place, &before->place);
+	session.directory = -1;
 	session.keyring_set = before->keyring && session_keyring() != before->keyring;
 	session.groups = groups;
 	*ret = session;

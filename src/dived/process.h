@@ -11,9 +11,19 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+/* Where names lead. */
+struct process_place {
+	dev_t root_device;
+	ino_t root;
+	ino_t mounts; /* the mount namespace; 0 where /proc does not say */
+};
+
 struct process_state {
 	struct rlimit limits[RLIM_NLIMITS]; /* of the session, to be put back */
 	int32_t keyring; /* serial of the session keyring joined, 0 where the kernel has none */
+	struct process_place place;
+	uint64_t inheritable; /* capabilities */
+	bool known;	 /* process_prepare() has filled it */
 };
 
 /*
@@ -38,6 +48,17 @@ void process_expose(const struct rlimit *inherited);
  */
 int process_capture(const struct process_state *before, struct plan_session *ret,
 		    gid_t **ret_groups);
+
+/* The second half alone, for a session that is refused before; accepts a zeroed state. */
+void process_restore_limits(const struct process_state *before);
+
+/*
+ * Opens the directory of this absolute name in the place the modules have made,
+ * without following a symbolic link; if there is none, "/".  For a program whose
+ * descriptor of the directory leads out of that place.
+ * Return: a descriptor (O_PATH); -errno.
+ */
+int process_open_directory(const char *path);
 
 /*
  * The low descriptor numbers are for PAM modules, which may run under a low

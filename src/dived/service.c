@@ -98,25 +98,30 @@ static struct sockets list_sockets(const struct sockets *known)
  */
 static const struct {
 	const char *name;
+	const char *argument; /* only with it; NULL: always */
 	const char *instead;
 } meaningless[] = {
-	{ "pam_rootok.so", "-a auto, which does not ask root" },
-	{ "pam_wheel.so", "--allow @GROUP, or pam_succeed_if with user ingroup" },
-	{ "pam_timestamp.so", "nothing: no verdict is remembered" },
-	{ "pam_xauth.so", "--env-keep, or a session of the target's own" },
+	{ "pam_rootok.so", NULL, "-a auto, which does not ask root" },
+	{ "pam_wheel.so", NULL, "--allow @GROUP, or pam_succeed_if with user ingroup" },
+	{ "pam_timestamp.so", NULL, "nothing: no verdict is remembered" },
+	{ "pam_xauth.so", NULL, "--env-keep, or a session of the target's own" },
+	{ "pam_succeed_if.so", "use_uid", "ruser for the client, user for who is asked" },
+	{ "pam_usertype.so", "use_uid", "nothing: without it the account in PAM_USER is judged" },
 };
 
 static void judge_modules(const struct stack *stack, struct service *service)
 {
 	for (size_t i = 0; i < ARRAY_LEN(meaningless) && !service->broken; i++) {
-		const struct stack_module *module = stack_find(stack, meaningless[i].name);
+		const char *argument = meaningless[i].argument;
+		const struct stack_module *module =
+			stack_find(stack, meaningless[i].name, argument);
 
 		if (module)
 			broken(service,
-			       "%s:%u: %s judges the calling process, which is always "
+			       "%s:%u: %s%s%s judges the calling process, which is always "
 			       "root; use %s (--allow-insecure loads it)",
-			       module->file, module->line, meaningless[i].name,
-			       meaningless[i].instead);
+			       module->file, module->line, meaningless[i].name, argument ? " " : "",
+			       argument ? argument : "", meaningless[i].instead);
 	}
 }
 

@@ -67,8 +67,7 @@ static int authenticate(struct session *session, struct fault *fault)
 	};
 	char **dive = NULL;
 
-	if (watchdog_init(session->conn, session->in->control, &session->watchdog) ||
-	    plan_dive(session->config, &session->peer, &session->accounts, &dive))
+	if (plan_dive(session->config, &session->peer, &session->accounts, &dive))
 		return fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "memory", ENOMEM,
 				 "out of memory");
 	input.dive = dive;
@@ -83,21 +82,61 @@ static int authenticate(struct session *session, struct fault *fault)
 			    decision->target->name, session->peer.root, fault);
 }
 
+/* Looks the accounts up, for as long as PAM would be waited for: services hang as modules do. */
+static int look_up_accounts(struct session *session, struct fault *fault)
+{
+	unsigned seconds = session->config->auth_timeout + WATCHDOG_GRACE_S;
+	int r = watchdog_init(session->conn, session->in->control, &session->watchdog);
+
+	if (r == 0)
+		r = watchdog_arm(&session->watchdog, PHASE_NAMES, seconds);
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, "timer", -r, "out of timers");
+	r = introduce_accounts(session, fault);
+	watchdog_disarm(&session->watchdog);
+	return r;
+}
+
 /* Groups without PAM: the target's, where this process may set any; with -P dived's own stay. */
-static int set_groups(const struct session *session, struct fault *fault)
+static int set_groups(struct session *session, struct fault *fault)
 {
 	const struct account *target = session->decision.target;
-	int r = 0;
+	int r = watchdog_arm(&session->watchdog, PHASE_NAMES,
+			     session->config->auth_timeout + WATCHDOG_GRACE_S);
 
-	if (session->config->no_setuid)
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_SESSION, "timer", -r, "out of timers");
+	if (session->config->no_setuid) {
+		watchdog_disarm(&session->watchdog);
 		return 0;
+	}
 	if (geteuid() == 0 && target->name)
 		r = initgroups(target->name, target->gid);
 	else if (geteuid() == 0)
 		r = setgroups(1, &target->gid);
-	return r ? fault_set(fault, MESSAGE_LAYER_SESSION, "initgroups", errno,
-			     "the groups of the target cannot be set: %s", strerror(errno))
+	int error = errno;
+	watchdog_disarm(&session->watchdog);
+	return r ? fault_set(fault, MESSAGE_LAYER_SESSION, "initgroups", error,
+			     "the groups of the target cannot be set: %s", strerror(error))
 		 : 0;
+}
+
+/*
+ * Where a module has changed the root directory or the mount namespace, a directory
+ * of before is a way out: the program starts in that of the same name, or in "/".
+ */
+static int enter_place(struct session *session)
+{
+	const char *path = session->facts.directory;
+
+	if (!session->granted.moved)
+		return 0;
+	session->moved_directory = process_open_directory(path && *path == '/' ? path : "/");
+	if (session->moved_directory < 0)
+		return session->moved_directory;
+	process_park(&session->moved_directory);
+	session->granted.directory = session->moved_directory;
+	return 0;
 }
 
 /* Opens the PAM session.  What the child needs is made before modules lower limits. */
@@ -123,6 +162,9 @@ static int open_session(struct session *session, struct fault *fault)
 	if (r)
 		return r;
 	r = process_capture(&session->before, &session->granted, &session->groups);
+	child_renew(&session->channel);
+	if (r == 0)
+		r = enter_place(session);
 	if (r == 0 && session->decision.pam) {
 		session->pam_environment = pam_getenvlist(session->auth.pamh);
 		r = session->pam_environment ? 0 : -ENOMEM;
@@ -241,7 +283,7 @@ static int serve(struct session *session, struct fault *fault)
 	if (r == 0)
 		r = read_request(session, fault);
 	if (r == 0)
-		r = introduce_accounts(session, fault);
+		r = look_up_accounts(session, fault);
 	if (r == 0)
 		r = plan_decide(session->config, &session->peer, &session->accounts,
 				&session->decision, fault);
@@ -301,11 +343,13 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 		session->auth.conversation.mute = true;
 		session->watchdog.conn = -1;
 	}
+	process_restore_limits(&session->before); /* a refusal may have come before that */
 	/* Modules start helpers when they close, too. */
 	(void)supervise_block(false, session->config->mode == CONFIG_MODE_EXECUTE);
 	if (auth_close(&session->auth, answer ? &session->exited : NULL, &closing))
 		log_warning("%s: id=%s: closing failed at %s: %s", session->config->address,
 			    session->id, closing.step, closing.text);
+	process_restore_limits(&session->before); /* for the records */
 	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
 	if (session->recorded)
 		record_end(session, fault);
@@ -336,6 +380,7 @@ static void release(struct session *session)
 	peer_done(&session->peer);
 	audit_done(&session->audit);
 	close_fd(&session->signals);
+	close_fd(&session->moved_directory);
 }
 
 /*
@@ -370,6 +415,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 		.peer = { .pidfd = -1 },
 		.audit = { .fd = -1 },
 		.signals = -1,
+		.moved_directory = -1,
 		.channel = CHILD_CHANNEL_CLOSED,
 		.namespaces = NAMESPACE_SET_EMPTY,
 		.request = { .wait_number = -1, .cwd = -1, .root = -1, .terminal = -1 },

@@ -41,7 +41,8 @@ struct session {
 	struct audit_facts facts;
 	struct namespace_set namespaces;
 	struct child_channel channel;
-	int signals; /* owned */
+	int signals;	     /* owned */
+	int moved_directory; /* owned, behind granted.directory */
 	int64_t started;
 	pid_t program;	 /* 0 until it is executed */
 	bool took_pam;	 /* the handle of the input is in `auth` */

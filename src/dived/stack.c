@@ -186,10 +186,11 @@ static int stack_add_file(struct walk *walk, const char *path, const struct plac
 }
 
 static int stack_add_module(struct walk *walk, const struct place *place, const char *path,
-			    bool optional)
+			    const char *arguments, bool optional)
 {
 	struct stack *stack = &walk->stack;
 	cleanup_free char *path_copy = strdup(path);
+	cleanup_free char *arguments_copy = strdup(arguments);
 	cleanup_free char *file_copy = strdup(place->file);
 	struct stack_module *modules;
 
@@ -199,10 +200,11 @@ static int stack_add_module(struct walk *walk, const struct place *place, const 
 	if (modules == NULL)
 		return -ENOMEM;
 	stack->modules = modules;
-	if (path_copy == NULL || file_copy == NULL)
+	if (path_copy == NULL || arguments_copy == NULL || file_copy == NULL)
 		return -ENOMEM;
 	modules[stack->count++] = (struct stack_module){
 		.path = take_ptr(path_copy),
+		.arguments = take_ptr(arguments_copy),
 		.file = take_ptr(file_copy),
 		.line = place->line,
 		.optional = optional,
@@ -260,7 +262,7 @@ static int stack_read_line(struct walk *walk, const struct place *place, char *l
 	path = word_next(&line);
 	if (path == NULL)
 		return stack_fail(walk, place, "the module is missing");
-	return stack_add_module(walk, place, path, optional);
+	return stack_add_module(walk, place, path, line, optional);
 }
 
 /*
@@ -369,6 +371,7 @@ void stack_done(struct stack *stack)
 {
 	for (size_t i = 0; i < stack->count; i++) {
 		free(stack->modules[i].path);
+		free(stack->modules[i].arguments);
 		free(stack->modules[i].file);
 	}
 	for (size_t i = 0; i < stack->file_count; i++)
@@ -378,11 +381,34 @@ void stack_done(struct stack *stack)
 	*stack = (struct stack){ 0 };
 }
 
-const struct stack_module *stack_find(const struct stack *stack, const char *name)
+/* A word in brackets is the module's without them.  Without memory the answer is yes. */
+static bool module_has(const struct stack_module *module, const char *argument)
+{
+	cleanup_free char *copy = strdup(module->arguments);
+	char *rest = copy;
+
+	for (char *word; rest != NULL && (word = word_next(&rest)) != NULL;) {
+		size_t len = strlen(word);
+
+		if (word[0] == '[' && word[len - 1] == ']') {
+			word[len - 1] = '\0';
+			word++;
+		}
+		if (strcmp(word, argument) == 0)
+			return true;
+	}
+	return copy == NULL;
+}
+
+const struct stack_module *stack_find(const struct stack *stack, const char *name,
+				      const char *argument)
 {
 	for (size_t i = 0; i < stack->count; i++) {
-		if (strcmp(basename(stack->modules[i].path), name) == 0)
-			return &stack->modules[i];
+		const struct stack_module *module = &stack->modules[i];
+
+		if (strcmp(basename(module->path), name) == 0 &&
+		    (argument == NULL || module_has(module, argument)))
+			return module;
 	}
 	return NULL;
 }

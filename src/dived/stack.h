@@ -13,8 +13,9 @@
 #include <stddef.h>
 
 struct stack_module {
-	char *path; /* as written: "pam_unix.so" or absolute; owned */
-	char *file; /* the service file it stands in; owned */
+	char *path;	 /* as written: "pam_unix.so" or absolute; owned */
+	char *arguments; /* what follows it, as written; owned */
+	char *file;	 /* the service file it stands in; owned */
 	unsigned line;
 	bool optional; /* leading dash: silently ignored when missing */
 };
@@ -39,8 +40,12 @@ int stack_read(const char *service, const char *confdir, struct stack *ret, char
 	       size_t error_size);
 void stack_done(struct stack *stack);
 
-/* Whether the stack names a module by its file name, "pam_loginuid.so". */
-const struct stack_module *stack_find(const struct stack *stack, const char *name);
+/*
+ * The first module of a file name, "pam_loginuid.so", in the stack; with `argument`
+ * not NULL the first that has this word among its arguments.  NULL: there is none.
+ */
+const struct stack_module *stack_find(const struct stack *stack, const char *name,
+				      const char *argument);
 
 /*
  * Checks that every module that is not optional is loaded in this process

@@ -58,6 +58,10 @@ int supervise_block(bool block, bool local)
 	sigset_t set;
 
 	fill_set(&set, local);
+	/* A module may have had children reaped by the kernel, or by a handler: then nobody
+	   could tell how the program has ended. */
+	if (block)
+		(void)signal(SIGCHLD, SIG_DFL); /* cannot fail */
 	return sigprocmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL) ? -errno : 0;
 }
 

@@ -19,6 +19,7 @@
 
 static const char *const phase_names[PHASE_END] = {
 	[PHASE_NONE] = "nothing",
+	[PHASE_NAMES] = "name service",
 	[PHASE_AUTHENTICATE] = "authentication",
 	[PHASE_ACCOUNT] = "account check",
 	[PHASE_PASSWORD] = "password change",
@@ -50,22 +51,29 @@ static void expire(int number, siginfo_t *info, void *context)
 	_exit(1);
 }
 
-int watchdog_init(int conn, int control, struct watchdog *ret)
+static int listen_for_expiry(void)
 {
 	struct sigaction action = { .sa_sigaction = expire, .sa_flags = SA_SIGINFO };
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
-				  .sigev_signo = WATCHDOG_SIGNAL,
-				  .sigev_value = { .sival_ptr = ret } };
 	sigset_t open;
 
-	*ret = (struct watchdog){ .conn = conn, .control = control };
 	sigfillset(&action.sa_mask);
 	if (sigaction(WATCHDOG_SIGNAL, &action, NULL))
 		return -errno;
 	sigemptyset(&open);
 	sigaddset(&open, WATCHDOG_SIGNAL);
-	if (sigprocmask(SIG_UNBLOCK, &open, NULL))
-		return -errno;
+	return sigprocmask(SIG_UNBLOCK, &open, NULL) ? -errno : 0;
+}
+
+int watchdog_init(int conn, int control, struct watchdog *ret)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+				  .sigev_signo = WATCHDOG_SIGNAL,
+				  .sigev_value = { .sival_ptr = ret } };
+	int r = listen_for_expiry();
+
+	*ret = (struct watchdog){ .conn = conn, .control = control };
+	if (r)
+		return r;
 	if (timer_create(CLOCK_MONOTONIC, &event, &ret->timer))
 		return -errno;
 	ret->ready = true;
@@ -86,6 +94,10 @@ static int start(struct watchdog *watchdog, enum phase phase, unsigned seconds)
 	watchdog->hung = (struct control){ .type = CONTROL_HUNG, .value = (uint32_t)phase };
 	if (watchdog->control >= 0) /* a listener that has gone is no reason to fail */
 		(void)control_tell(watchdog->control, CONTROL_LIMIT, seconds + WATCHDOG_GRACE_S);
+	/* A module of the phase before may have left other handlers and another mask. */
+	int r = listen_for_expiry();
+	if (r)
+		return r;
 	return timer_settime(watchdog->timer, 0, &when, NULL) ? -errno : 0;
 }
 
@@ -115,10 +127,13 @@ int watchdog_arm(struct watchdog *watchdog, enum phase phase, unsigned seconds)
 					   .status = FAULT_STATUS_REFUSED };
 	char text[128];
 
-	if (phase == PHASE_ACCOUNT)
+	if (phase == PHASE_ACCOUNT || phase == PHASE_NAMES)
 		refused.layer = MESSAGE_LAYER_ACCOUNT;
-	(void)snprintf(text, sizeof(text), "a PAM module did not return in time (%s)",
-		       phase_name(phase));
+	if (phase == PHASE_NAMES)
+		(void)snprintf(text, sizeof(text), "a name service did not answer in time");
+	else
+		(void)snprintf(text, sizeof(text), "a PAM module did not return in time (%s)",
+			       phase_name(phase));
 	compose(watchdog, MESSAGE_REFUSED, &refused, sizeof(refused), text);
 	return start(watchdog, phase, seconds);
 }

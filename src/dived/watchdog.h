@@ -1,5 +1,5 @@
 /*
- * watchdog - ends a session whose PAM module does not return.
+ * watchdog - ends a session whose PAM module, or name service, does not return.
  *
  * A module runs in the session's own process and may hang where no poll loop
  * looks.  While a phase runs, a timer stands over it; when it expires, a signal
@@ -19,6 +19,7 @@
 
 enum phase {
 	PHASE_NONE,
+	PHASE_NAMES, /* not PAM's: name services, which may hang as well */
 	PHASE_AUTHENTICATE,
 	PHASE_ACCOUNT,
 	PHASE_PASSWORD,

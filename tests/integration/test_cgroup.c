@@ -107,6 +107,7 @@ static void test_nobody_else_is(void **state)
 	assert_ptr_equal(strchr(list, '\n'), list + strlen(list) - 1); /* one line */
 	assert_int_not_equal(strtol(list, NULL, 10), family_find(HOLDER));
 	assert_int_not_equal(strtol(list, NULL, 10), family_find(FAMILY_SESSION));
+	show_await_relay(command.pid);
 	run_signal(&command, SIGTERM);
 	run_wait(&command);
 	run_assert_status(&command, 32 + SIGTERM);

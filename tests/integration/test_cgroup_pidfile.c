@@ -10,6 +10,7 @@
 #include "must.h"
 #include "run.h"
 #include "sandbox.h"
+#include "show.h"
 
 #include <fcntl.h>
 #include <mntent.h>
@@ -89,6 +90,7 @@ static void assert_gateway_inside(void)
 	run_expect(&world.client, "up");
 	assert_inside(strtok_r(world.client.out, " ", &save), true);
 	assert_inside(strtok_r(NULL, " ", &save), true);
+	show_await_relay(world.client.pid);
 	run_signal(&world.client, SIGTERM);
 	run_wait(&world.client);
 	assert_int_equal(world.client.signal, SIGTERM);

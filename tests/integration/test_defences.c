@@ -209,6 +209,7 @@ static void test_change_holds_up_nobody(void **state)
 		 &gateway, RUN_WORDS("-S", "id", "-un"));
 	run_assert_status(&second, 0);
 	run_done(&second);
+	show_await_relay(first.pid);
 	run_signal(&first, SIGTERM);
 	run_wait(&first);
 	assert_int_equal(first.signal, SIGTERM);

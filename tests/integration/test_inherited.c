@@ -111,6 +111,7 @@ static void test_attributes_are_diveds(void **state)
 		run_dive_start(&trail.client, &(struct run_options){ .account = "alice" },
 			       &trail.gateway, RUN_WORDS(SHOW, "signals"));
 		expect_attributes(show_pid(&trail.client), trail.gateway.pid, true);
+		show_await_relay(trail.client.pid);
 		run_signal(&trail.client, SIGTERM);
 		run_wait(&trail.client);
 		run_done(&trail.client);
@@ -129,6 +130,7 @@ static void test_attributes_are_not_the_clients(void **state)
 							 trail.gateway.address, SHOW, "signals") });
 	run_expect(&trail.client, "ready ");
 	expect_attributes(show_pid(&trail.client), trail.gateway.pid, false);
+	show_await_relay(trail.client.pid);
 	run_signal(&trail.client, SIGTERM);
 	run_wait(&trail.client);
 	run_done(&trail.client);
@@ -216,6 +218,7 @@ static void test_umask_does_not_open_the_socket(void **state)
 		run_expect(&trail.client, "op=dive:start");
 		MUST(lstat(address, &info));
 		assert_int_equal(info.st_mode, S_IFSOCK | cases[i].mode);
+		show_await_relay(trail.client.pid);
 		run_signal(&trail.client, SIGTERM);
 		run_wait(&trail.client);
 		run_assert_status(&trail.client, 0);

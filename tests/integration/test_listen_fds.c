@@ -10,6 +10,7 @@
 #include "must.h"
 #include "passed_scene.h"
 #include "sandbox.h"
+#include "show.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -327,6 +328,7 @@ static void test_systemd_socket_activate(void **state)
 	assert_int_equal(connect_at(PATH, "alice"), 2); /* 0644 is the activator's */
 	assert_int_equal(connect_at(abstract_name, "alice"), 77);
 	assert_int_equal(connect_at(abstract_name, "bob"), 0);
+	show_await_relay(command.pid);
 	run_signal(&command, SIGTERM);
 	run_wait(&command);
 	run_assert_status(&command, 0);

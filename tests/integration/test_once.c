@@ -139,6 +139,7 @@ static void test_socket_goes(void **state)
 	/* A service manager's stop lets the client finish, as a listener's sessions do. */
 	for (int i = 0; i < 3; i++)
 		gateway_signal(&gateway, (int[]){ SIGTERM, SIGINT, SIGHUP }[i]);
+	show_await_relay(client.pid);
 	run_signal(&client, SIGTERM);
 	run_wait(&client);
 	run_assert_status(&client, 32 + SIGTERM);

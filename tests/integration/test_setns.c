@@ -310,6 +310,7 @@ static void test_child_is_closed_to_the_container(void **state)
 	sandbox_write(in_freezer("cgroup.freeze"), 0644, "0");
 	show_await(&command, "ready ");
 	assert_int_equal(probe(box.pid, pid), 15); /* now it is the target's */
+	show_await_relay(command.pid);
 	run_signal(&command, SIGTERM);
 	run_wait(&command);
 	run_assert_status(&command, 32 + SIGTERM);

@@ -190,6 +190,7 @@ static void show_place(void)
 	(void)snprintf(text, sizeof(text), "/proc/%d/comm", (int)getppid());
 	show_file("parent", text);
 	show_file("loginuid", "/proc/self/loginuid");
+	(void)fprintf(out, "nice=%d\n", getpriority(PRIO_PROCESS, 0));
 	if (tty >= 0)
 		(void)close(tty);
 }

@@ -100,7 +100,7 @@ static size_t look(const char *name, pid_t *ret_pid)
 	size_t found = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (strcmp(table[i].name, name) != 0 || table[i].state == 'Z' ||
+		if ((name && strcmp(table[i].name, name) != 0) || table[i].state == 'Z' ||
 		    table[i].state == 'X' || !is_descendant(table, count, &table[i]))
 			continue;
 		*ret_pid = table[i].pid;
@@ -164,6 +164,22 @@ void family_kill(const char *name)
 
 	MUST(pidfd_send_signal(pidfd, SIGKILL, NULL, 0));
 	family_await_end(pidfd);
+}
+
+/* Each look finds one; its number is looked up again once the pidfd is there. */
+void family_kill_all(const char *name)
+{
+	struct entry entry;
+	pid_t pid = 0;
+
+	while (look(name, &pid) > 0) {
+		cleanup_fd int pidfd = pidfd_open(pid, 0);
+
+		if (pidfd < 0 || !read_entry(pid, &entry) || strcmp(entry.name, name) != 0)
+			continue; /* it has ended by itself */
+		MUST(pidfd_send_signal(pidfd, SIGKILL, NULL, 0));
+		family_await_end(pidfd);
+	}
 }
 
 /*

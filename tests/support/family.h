@@ -16,7 +16,7 @@
 #define FAMILY_SESSION	"dived: session"
 #define FAMILY_TEMPLATE "dived: template"
 
-/* Returns how many descendants of this name are alive now. */
+/* Returns how many descendants of this name (NULL: of any) are alive now. */
 size_t family_count(const char *name);
 
 /* Waits until there are exactly so many (10 s). */
@@ -30,6 +30,9 @@ int family_open(const char *name);
 
 /* SIGKILL for the one of this name; returns when it has ended. */
 void family_kill(const char *name);
+
+/* SIGKILL for each of this name, however many; returns when all have ended. */
+void family_kill_all(const char *name);
 
 /* Waits for the end of a process (10 s). */
 void family_await_end(int pidfd);

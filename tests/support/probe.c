@@ -28,17 +28,36 @@ static int fifo = -1;
 static char text[256 * 1024];
 static size_t text_len;
 
-/* The module is opened before the sandbox hides where it was built (see show.c). */
-int probe_group_setup(void **state)
-{
-	cleanup_fd int in = MUST_INT(open(PROBE_MODULE, O_RDONLY | O_CLOEXEC));
-	cleanup_fd int out = -1;
+static const struct {
+	const char *built;
+	const char *place; /* in the sandbox */
+} modules[] = {
+	{ PROBE_MODULE, PROBE_PATH },
+	{ HOSTILE_MODULE, HOSTILE_PATH },
+	{ NSS_MODULE, NSS_PATH },
+};
 
-	if (show_group_setup(state) != 0)
-		return -1;
-	out = MUST_INT(open(PROBE_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755));
+static void install(int in, const char *place)
+{
+	cleanup_fd int out = MUST_INT(open(place, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755));
+
 	while (MUST(sendfile(out, in, NULL, 1 << 20)) > 0)
 		;
+}
+
+/* The modules are opened before the sandbox hides where they were built (see show.c). */
+int probe_group_setup(void **state)
+{
+	int in[ARRAY_LEN(modules)];
+
+	for (size_t i = 0; i < ARRAY_LEN(modules); i++)
+		in[i] = MUST_INT(open(modules[i].built, O_RDONLY | O_CLOEXEC));
+	if (show_group_setup(state) != 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
+		install(in[i], modules[i].place);
+		close_fd(&in[i]);
+	}
 	MUST(mkfifo(PROBE_LOG, 0600));
 	fifo = MUST_INT(open(PROBE_LOG, O_RDWR | O_NONBLOCK | O_CLOEXEC));
 	return 0;

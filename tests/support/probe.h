@@ -17,6 +17,16 @@
 #define PROBE_SLOW "/run/dive-test/probe.slow" /* while it exists the module does not load */
 #define PROBE	   PROBE_PATH " log=" PROBE_LOG
 
+/* tests/modules/pam_hostile.c, and what it leaves behind is called. */
+#define HOSTILE_PATH  "/run/dive-test/pam_hostile.so"
+#define HOSTILE_CHILD "hostile"
+
+/* tests/modules/nss_test.c: where LD_LIBRARY_PATH leads, what it knows, and its mood. */
+#define NSS_DIRECTORY "/run/dive-test"
+#define NSS_PATH      NSS_DIRECTORY "/libnss_test.so.2"
+#define NSS_MOOD      NSS_DIRECTORY "/nss.mood"
+#define NSS_UID	      2500
+
 /* A service that refuses nobody, asks nothing and reports every phase. */
 #define PROBE_SERVICE                                                                              \
 	"auth     required " PROBE "\n"                                                            \
@@ -24,7 +34,7 @@
 	"password required " PROBE "\n"                                                            \
 	"session  required " PROBE "\n"
 
-/* show_group_setup() that also puts the module and the FIFO into the sandbox. */
+/* show_group_setup() that also puts the modules and the FIFO into the sandbox. */
 int probe_group_setup(void **state);
 
 /*

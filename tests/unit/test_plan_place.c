@@ -49,6 +49,28 @@ static void test_root(void **state)
 	plan_done(&w.plan);
 }
 
+/* A module has changed root or mount namespace: no descriptor of before counts. */
+static void test_moved(void **state)
+{
+	struct world w;
+
+	(void)state;
+	(void)world_of(&w, ANN, ANN);
+	w.session.moved = true;
+	w.session.directory = 23;
+	make_good(&w);
+	assert_int_equal(w.plan.directory, 23);
+	plan_done(&w.plan);
+	(void)world_of(&w, ANN, ANN);
+	w.session.moved = true;
+	w.session.directory = 23;
+	w.config.no_chdir = w.config.root_to_current = 1;
+	w.config.root_fd = 17;
+	make_good(&w);
+	assert_int_equal(w.plan.directory, 23);
+	plan_done(&w.plan);
+}
+
 static void test_directory(void **state)
 {
 	struct world w;
@@ -115,8 +137,8 @@ static void test_namespaces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing),  TEST(test_root),	    TEST(test_directory),
-		TEST(test_contents), TEST(test_namespaces),
+		TEST(test_nothing),   TEST(test_root),	   TEST(test_moved),
+		TEST(test_directory), TEST(test_contents), TEST(test_namespaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

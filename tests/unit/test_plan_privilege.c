@@ -217,10 +217,12 @@ static void test_passed_on(void **state)
 	assert_false(w.plan.lock_securebits || w.plan.no_new_privs);
 	plan_done(&w.plan);
 	w.config.bounding_drop = 6;
+	w.session.inheritable = 12;
 	w.config.ambient = 9;
 	w.config.lock_securebits = w.config.no_new_privs = 1;
 	make_good(&w);
 	assert_true(w.plan.bounding_drop == 6 && w.plan.ambient == 9);
+	assert_int_equal(w.plan.inheritable, 8); /* what is dropped is not handed on */
 	assert_true(w.plan.lock_securebits && w.plan.no_new_privs);
 	plan_done(&w.plan);
 }

@@ -106,10 +106,34 @@ static void test_reads_as_libpam(void **state)
 	}
 	assert_int_equal(stack.file_count, 1);
 	assert_null(stack.files[1]);
-	assert_ptr_equal(stack_find(&stack, "pam_a.so"), &stack.modules[2]);
-	assert_null(stack_find(&stack, "pam_loginuid.so"));
-	assert_null(stack_find(&stack, "a.so"));
+	assert_ptr_equal(stack_find(&stack, "pam_a.so", NULL), &stack.modules[2]);
+	assert_null(stack_find(&stack, "pam_loginuid.so", NULL));
+	assert_null(stack_find(&stack, "a.so", NULL));
 	stack_done(&stack);
+	stack_done(&stack);
+}
+
+/* Whole words, in brackets or not, of any line that names the module. */
+static void test_arguments(void **state)
+{
+	char error[ERROR_SIZE];
+	struct stack stack;
+
+	(void)state;
+	put("svc", "auth required pam_a.so one\n"
+		   "auth required pam_a.so debug use_uid\\\n uid = 0\n"
+		   "auth required pam_b.so [use_uid] x # late\n"
+		   "auth required pam_c.so not_use_uid use_uid_not [use_uid x]\n"
+		   "auth required pam_d.so\n");
+	assert_int_equal(stack_read("svc", directory, &stack, error, sizeof(error)), 0);
+	assert_ptr_equal(stack_find(&stack, "pam_a.so", NULL), &stack.modules[0]);
+	assert_ptr_equal(stack_find(&stack, "pam_a.so", "one"), &stack.modules[0]);
+	assert_ptr_equal(stack_find(&stack, "pam_a.so", "use_uid"), &stack.modules[1]);
+	assert_ptr_equal(stack_find(&stack, "pam_a.so", "0"), &stack.modules[1]);
+	assert_ptr_equal(stack_find(&stack, "pam_b.so", "use_uid"), &stack.modules[2]);
+	assert_null(stack_find(&stack, "pam_b.so", "late"));
+	assert_null(stack_find(&stack, "pam_c.so", "use_uid"));
+	assert_null(stack_find(&stack, "pam_d.so", "use_uid"));
 	stack_done(&stack);
 }
 
@@ -137,7 +161,7 @@ static void test_includes(void **state)
 	assert_string_equal(stack.modules[3].path, "pam_4.so");
 	assert_string_equal(stack.modules[4].path, "pam_5.so");
 	assert_string_equal(stack.modules[5].path, "pam_s.so");
-	assert_null(stack_find(&stack, "pam_never.so"));
+	assert_null(stack_find(&stack, "pam_never.so", NULL));
 	assert_int_equal(stack.file_count, 4);
 	assert_string_equal(stack.files[2], in_directory("a"));
 	stack_done(&stack);
@@ -268,7 +292,7 @@ static void test_system_service(void **state)
 	assert_int_equal(stack_read("su", NULL, &stack, error, sizeof(error)), 0);
 	assert_true(stack.count > 0);
 	assert_string_equal(stack.files[0], "/etc/pam.d/su");
-	assert_non_null(stack_find(&stack, "pam_unix.so"));
+	assert_non_null(stack_find(&stack, "pam_unix.so", NULL));
 	stack_done(&stack);
 }
 
@@ -276,9 +300,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_reads_as_libpam), TEST(test_includes),      TEST(test_refuses_malformed),
-		TEST(test_bounds),	    TEST(test_service_names), TEST(test_check_loaded),
-		TEST(test_system_service),
+		TEST(test_reads_as_libpam),   TEST(test_arguments),	 TEST(test_includes),
+		TEST(test_refuses_malformed), TEST(test_bounds),	 TEST(test_service_names),
+		TEST(test_check_loaded),      TEST(test_system_service),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
