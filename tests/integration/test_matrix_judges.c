@@ -1,0 +1,190 @@
+/*
+ * Compatibility with su and sudo: modules that judge by a condition, those that stand in
+ * for others, and those that make no sense here.
+ */
+#include "cleanup.h"
+#include "matrix.h"
+#include "sandbox.h"
+
+#define ALICE	   SANDBOX_PASSWORD_ALICE
+#define BOB	   SANDBOX_PASSWORD_BOB
+
+#define REST	   "account required pam_permit.so\nsession required pam_permit.so\n"
+#define AUTH(line) "auth required " line "\n" REST
+#define ACCOUNT(line)                                                                              \
+	"auth required pam_permit.so\naccount required " line "\nsession required pam_permit.so\n"
+/* A verdict that spares others the question. */
+#define SPARES(line)  "auth sufficient " line "\nauth required pam_unix.so nodelay\n" REST
+
+#define SU_AUTH	      "su: Authentication failure"
+#define DIVED_AUTH    "dive: authentication: authentication failed"
+#define DIVED_ACCOUNT "dive: account: account bob: not allowed by the PAM account rules"
+#define CALLER	      "judges the calling process, which is always root"
+
+#define ONLY_ROOT     "it judges the calling process, which is always root's here"
+
+static const struct matrix_row rows[] = {
+	{ .module = "pam_succeed_if",
+	  .what = "the target by name",
+	  .service = ACCOUNT("pam_succeed_if.so user = bob uid >= 1000 shell = /bin/bash") },
+	{ .module = "pam_succeed_if",
+	  .what = "another target",
+	  .service = ACCOUNT("pam_succeed_if.so user = carol"),
+	  .su_refuses = SU_AUTH,
+	  .dived_refuses = DIVED_ACCOUNT },
+	{ .module = "pam_succeed_if",
+	  .what = "the client by ruser",
+	  .service = "auth required pam_succeed_if.so ruser = alice\n"
+		     "auth required pam_permit.so\n" REST },
+	{ .module = "pam_succeed_if",
+	  .what = "another client by ruser",
+	  .service = AUTH("pam_succeed_if.so ruser = carol"),
+	  .su_refuses = SU_AUTH,
+	  .dived_refuses = DIVED_AUTH },
+	{ .module = "pam_succeed_if",
+	  .what = "the client by ruser, who is not asked",
+	  .service = SPARES("pam_succeed_if.so ruser = alice") },
+	{ .module = "pam_succeed_if",
+	  .what = "the terminal",
+	  .service = ACCOUNT("pam_succeed_if.so tty =~ /dev/pts/*") },
+	{ .module = "pam_succeed_if",
+	  .what = "the service",
+	  .service = ACCOUNT("pam_succeed_if.so service in su:matrix") },
+	{ .module = "pam_succeed_if",
+	  .what = "a group of the target",
+	  .service = ACCOUNT("pam_succeed_if.so user ingroup games"),
+	  .prepare = "usermod -aG games bob" },
+	{ .module = "pam_succeed_if",
+	  .what = "not a group of the target",
+	  .service = ACCOUNT("pam_succeed_if.so user ingroup games"),
+	  .su_refuses = SU_AUTH,
+	  .dived_refuses = DIVED_ACCOUNT },
+	{ .module = "pam_succeed_if",
+	  .what = "a group of the client",
+	  .sudo = true,
+	  .service = "auth required pam_succeed_if.so user ingroup games\n"
+		     "auth required pam_permit.so\n" REST,
+	  .prepare = "usermod -aG games alice" },
+	{ .module = "pam_succeed_if",
+	  .what = "use_uid",
+	  .service = SPARES("pam_succeed_if.so use_uid user = alice"),
+	  .start_refuses = CALLER,
+	  .why = ONLY_ROOT "; ruser, or user with --auth-user client, tells the client" },
+	{ .module = "pam_usertype",
+	  .what = "an ordinary account",
+	  .service = ACCOUNT("pam_usertype.so isregular") },
+	{ .module = "pam_usertype",
+	  .what = "not a system account",
+	  .service = ACCOUNT("pam_usertype.so issystem"),
+	  .su_refuses = SU_AUTH,
+	  .dived_refuses = DIVED_ACCOUNT },
+	{ .module = "pam_usertype",
+	  .what = "use_uid",
+	  .service = SPARES("pam_usertype.so use_uid isregular"),
+	  .start_refuses = CALLER,
+	  .why = ONLY_ROOT },
+	{ .module = "pam_localuser",
+	  .what = "an account of this machine",
+	  .service = ACCOUNT("pam_localuser.so") },
+	{ .module = "pam_localuser",
+	  .what = "an account of another file",
+	  .service = ACCOUNT("pam_localuser.so file=" MATRIX_DIR "/passwd"),
+	  .prepare = "grep -v ^bob: /etc/passwd >" MATRIX_DIR "/passwd",
+	  .su_refuses = "su: Permission denied",
+	  .dived_refuses = DIVED_ACCOUNT },
+	{ .module = "pam_shells",
+	  .what = "a shell that is listed",
+	  .service = AUTH("pam_shells.so") },
+	{ .module = "pam_shells",
+	  .what = "a shell that is not listed",
+	  .service = AUTH("pam_shells.so"),
+	  .prepare = "sed -i '/bash/d' /etc/shells",
+	  .su_refuses = SU_AUTH,
+	  .dived_refuses = DIVED_AUTH },
+	{ .module = "pam_warn",
+	  .what = "says what it sees",
+	  .service = "auth optional pam_warn.so\nauth required pam_permit.so\n" REST,
+	  .logs = "terminal=[/dev/pts/0] user=[bob] ruser=[alice] rhost=[<unknown>]" },
+	{ .module = "pam_warn",
+	  .what = "says what it sees of the client",
+	  .sudo = true,
+	  .service = "auth optional pam_warn.so\nauth required pam_permit.so\n" REST,
+	  .logs = "terminal=[/dev/pts/0] user=[alice] ruser=[alice] rhost=[<unknown>]" },
+	{ .module = "pam_debug",
+	  .what = "auth=perm_denied",
+	  .service = AUTH("pam_debug.so auth=perm_denied"),
+	  .su_refuses = "su: Permission denied",
+	  .dived_refuses = DIVED_AUTH },
+	{ .module = "pam_debug",
+	  .what = "cred=cred_unavail",
+	  .service = AUTH("pam_debug.so cred=cred_unavail"),
+	  .su_refuses = "su: ",
+	  .dived_refuses = "dive: session: PAM credentials cannot be established" },
+	{ .module = "pam_debug",
+	  .what = "acct=acct_expired",
+	  .service = ACCOUNT("pam_debug.so acct=acct_expired"),
+	  .su_refuses = "su: User account has expired",
+	  .dived_refuses = "dive: account: account bob: the account has expired" },
+	{ .module = "pam_debug",
+	  .what = "acct=new_authtok_reqd, and no password type",
+	  .service = ACCOUNT("pam_debug.so acct=new_authtok_reqd") "password required "
+								   "pam_deny.so\n",
+	  .su_refuses = "su: ",
+	  .dived_refuses = "dive: account: the password of bob has expired and was not changed" },
+	{ .module = "pam_debug",
+	  .what = "open_session=session_err",
+	  .service = "auth required pam_permit.so\naccount required pam_permit.so\n"
+		     "session required pam_debug.so open_session=session_err\n",
+	  .su_refuses = "su: cannot open session: ",
+	  .dived_refuses = "dive: session: the PAM session cannot be opened" },
+	{ .module = "pam_debug",
+	  .what = "close_session=session_err",
+	  .service = "auth required pam_permit.so\naccount required pam_permit.so\n"
+		     "session required pam_debug.so close_session=session_err\n" },
+	{ .module = "pam_rootok",
+	  .what = "a client who is not root",
+	  .service = SPARES("pam_rootok.so"),
+	  .answers = { { "Password: ", BOB } },
+	  .start_refuses = CALLER,
+	  .why = ONLY_ROOT "; -a auto spares root" },
+	{ .module = "pam_wheel",
+	  .what = "a client who is not in the group",
+	  .service = "auth required pam_wheel.so\nauth required pam_permit.so\n" REST,
+	  .su_refuses = "su: Permission denied",
+	  .start_refuses = CALLER,
+	  .why = ONLY_ROOT "; --allow @GROUP, pam_access or pam_succeed_if do it" },
+	{ .module = "pam_timestamp",
+	  .what = "a client not seen before",
+	  .service = SPARES("pam_timestamp.so"),
+	  .answers = { { "Password: ", BOB } },
+	  .start_refuses = CALLER,
+	  .why = ONLY_ROOT "; no verdict is remembered" },
+	{ .module = "pam_xauth",
+	  .what = "no display",
+	  .service = AUTH("pam_permit.so") "session optional pam_xauth.so\n",
+	  .start_refuses = CALLER,
+	  .why = ONLY_ROOT },
+	{ .module = "pam_rhosts",
+	  .what = "no remote host",
+	  .service = AUTH("pam_rhosts.so"),
+	  .su_refuses = SU_AUTH,
+	  .dived_refuses = DIVED_AUTH },
+	{ .module = "pam_ftp",
+	  .what = "an account that is not anonymous",
+	  .service = "auth required pam_ftp.so\n" REST,
+	  .answers = { { "Password required for bob.", ALICE } },
+	  .su_refuses = "su: ",
+	  .dived_refuses = DIVED_AUTH },
+	{ .module = "pam_issue",
+	  .what = "before a prompt for the user",
+	  .service = "auth optional pam_issue.so\nauth required pam_unix.so nodelay\n" REST,
+	  .answers = { { "Password: ", BOB } } },
+	{ .module = "pam_sepermit",
+	  .what = "without SELinux",
+	  .service = "auth required pam_sepermit.so\nauth required pam_permit.so\n" REST },
+};
+
+int main(int argc, char **argv)
+{
+	return matrix_main(argc, argv, rows, ARRAY_LEN(rows));
+}
