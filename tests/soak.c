@@ -67,7 +67,8 @@ static void test_guessing(void **state)
 				      ? (figures.answers - 1) * 1000.0 / (double)figures.lasted_ms
 				      : 0,
 			      (long long)figures.shortest, figures.tally, figures.records);
-		assert_in_range(figures.shortest, DELAY_MS / 2 - 1, INT32_MAX);
+		if (figures.answers > 1)
+			assert_in_range(figures.shortest, DELAY_MS / 2 - 1, INT32_MAX);
 		assert_int_equal(figures.tally, figures.calls);
 		assert_in_range(figures.tally, figures.answers, GUESSES);
 		assert_in_range(figures.records, figures.calls, INT32_MAX);

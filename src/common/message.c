@@ -180,7 +180,8 @@ int message_get_hello(const struct packet *packet, struct message_hello *ret)
 
 	if (r < 0)
 		return r;
-	if (hello.flags & ~(uint32_t)(MESSAGE_HELLO_TTY | MESSAGE_HELLO_NON_INTERACTIVE))
+	if (hello.flags & ~(uint32_t)(MESSAGE_HELLO_TTY | MESSAGE_HELLO_NON_INTERACTIVE |
+				      MESSAGE_HELLO_TTY_REQUIRED))
 		return -EBADMSG;
 	if (hello.wait > MESSAGE_WAIT_HOLDERS || hello.forward > MESSAGE_FORWARD_GROUP)
 		return -EBADMSG;
@@ -339,7 +340,8 @@ int message_get_fd(const struct packet *packet, size_t i, struct message_fd *ret
 	    i >= packet->head.fd_count)
 		return -EBADMSG;
 	memcpy(&fd, packet->body + i * sizeof(fd), sizeof(fd));
-	if (fd.number >= MESSAGE_FD_LIMIT || fd.wait > 1)
+	if (fd.number >= MESSAGE_FD_LIMIT ||
+	    fd.flags & ~(uint32_t)(MESSAGE_FD_WAIT | MESSAGE_FD_TERMINAL))
 		return -EBADMSG;
 	*ret = fd;
 	return 0;
@@ -352,7 +354,9 @@ static int check_request(const struct packet *packet, const struct message_reque
 	const uint32_t ignored = MESSAGE_IGNORED_HUP | MESSAGE_IGNORED_INT | MESSAGE_IGNORED_QUIT;
 	uint64_t words = (uint64_t)request->argc + request->envc;
 
-	if (request->flags & ~(with_fd | MESSAGE_REQUEST_LOGIN) || request->ignored & ~ignored)
+	if (request->flags & ~(with_fd | MESSAGE_REQUEST_LOGIN | MESSAGE_REQUEST_MODES |
+			       MESSAGE_REQUEST_FOREGROUND) ||
+	    request->ignored & ~ignored)
 		return -EBADMSG;
 	if (request->umask > 0777)
 		return -EBADMSG;

@@ -62,6 +62,7 @@ enum message_state {
 enum message_hello_flag {
 	MESSAGE_HELLO_TTY = 1,		   /* a new pseudo-terminal is wanted */
 	MESSAGE_HELLO_NON_INTERACTIVE = 2, /* refuse rather than prompt */
+	MESSAGE_HELLO_TTY_REQUIRED = 4,	   /* refuse rather than run without one */
 };
 
 enum message_wait { MESSAGE_WAIT_EXIT, MESSAGE_WAIT_START, MESSAGE_WAIT_HOLDERS };
@@ -74,9 +75,15 @@ struct message_hello {
 };
 
 /* FDS: fd_count of these, in the order of the descriptors; at least one. */
+enum message_fd_flag {
+	MESSAGE_FD_WAIT = 1, /* the descriptor of wait mode 2 (at most one in a request) */
+	MESSAGE_FD_TERMINAL =
+		2, /* the client's controlling terminal: not where there is a new one */
+};
+
 struct message_fd {
 	uint32_t number; /* number in the program, < MESSAGE_FD_LIMIT, no repetitions */
-	uint32_t wait;	 /* 1: the descriptor of wait mode 2 (at most one in a request), else 0 */
+	uint32_t flags;	 /* enum message_fd_flag */
 };
 
 enum message_request_flag {
@@ -84,6 +91,21 @@ enum message_request_flag {
 	MESSAGE_REQUEST_CWD = 2,      /* first descriptor: current directory */
 	MESSAGE_REQUEST_ROOT = 4,     /* next: root directory */
 	MESSAGE_REQUEST_TERMINAL = 8, /* next: controlling terminal to take */
+	MESSAGE_REQUEST_MODES = 16,   /* `terminal` holds the modes of the client's terminal */
+	MESSAGE_REQUEST_FOREGROUND =
+		32, /* the program is to begin in the foreground of the new one */
+};
+
+/* How a new pseudo-terminal is to begin: termios(3) as the client's is, and its size. */
+#define MESSAGE_CONTROLS 32
+struct message_terminal {
+	uint32_t input; /* c_iflag */
+	uint32_t output;
+	uint32_t control;
+	uint32_t local;
+	uint8_t characters[MESSAGE_CONTROLS]; /* c_cc; unused ones are 0 */
+	uint16_t rows;			      /* 0 when unknown */
+	uint16_t columns;
 };
 
 /* Bits of message_request.ignored: signals the client ignores. */
@@ -96,9 +118,10 @@ struct message_request {
 	uint32_t ignored; /* enum message_ignored */
 	uint32_t argc;
 	uint32_t envc;
-	uint16_t rows; /* window size, 0 when unknown */
-	uint16_t columns;
+	struct message_terminal terminal;
 };
+static_assert(sizeof(struct message_request) == 5 * 4 + 4 * 4 + MESSAGE_CONTROLS + 2 * 2,
+	      "no padding on the wire");
 
 enum message_answer_status { MESSAGE_ANSWERED, MESSAGE_ANSWER_CANCELLED };
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PACKET_MAGIC	UINT32_C(0x45564944) /* "DIVE" */
-#define PACKET_VERSION	1
+#define PACKET_VERSION	2
 #define PACKET_FDS_MAX	250			 /* SCM_RIGHTS takes 253 */
 #define PACKET_BODY_MAX (6 * 1024 * 1024 + 4096) /* strings, and a fixed part */
 

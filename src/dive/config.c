@@ -28,6 +28,11 @@ static const struct option_row rows[] = {
 	     "read answers from standard input, one line each; no terminal is touched"),
 	FLAG("Prompts", "A", "askpass", askpass,
 	     "get answers from the program named in DIVE_ASKPASS"),
+	FLAG("Program", "t", "tty", tty,
+	     "give the program a new terminal, or fail; without a terminal of dive's own it is "
+	     "standard input and output"),
+	FLAG("Program", "T", "no-tty", no_tty,
+	     "give the program no new terminal: it has dive's descriptors as they are"),
 	FLAG("Program", "l", "login", login,
 	     "a login shell, in the target's home; with a program, the shell runs it"),
 	FLAG("Information", "V", "version", version, "print the version and exit"),
@@ -79,6 +84,9 @@ static int load_terminal(struct client_config *config, struct failure *failure)
 {
 	const char *text = getenv("DIVE_TERMINAL");
 
+	config->terminal_set = text != NULL;
+	if (text != NULL && config->tty != 0)
+		return failure_usage(failure, "%s excludes DIVE_TERMINAL", "-t");
 	if (text == NULL || text[0] == '\0')
 		return 0;
 	if (text[0] != '@') {
@@ -143,6 +151,9 @@ static int load_environment(struct client_config *config, struct failure *failur
 		return FAILED;
 	/* The enumerations have the numbers of the variables. */
 	config->wait = (enum message_wait)wait;
+	if (config->tty != 0 && config->wait == MESSAGE_WAIT_START)
+		return failure_usage(failure, "%s excludes DIVE_WAITMODE=1, which does not stay",
+				     "-t");
 	config->forward = (enum message_forward)forward;
 	return 0;
 }
@@ -186,6 +197,8 @@ int client_config_load(char *const *argv, struct client_config *ret, struct fail
 	option_operands_done(&operands);
 
 	if (config.help == 0 && config.version == 0 && config.dump == 0) {
+		if (config.tty != 0 && config.no_tty != 0)
+			return failure_usage(failure, "%s exclude each other", "-t and -T");
 		if (config.from_stdin != 0 && config.askpass != 0)
 			return failure_usage(failure, "%s exclude each other",
 					     "--stdin and --askpass");

@@ -23,13 +23,16 @@ struct client_config {
 	unsigned from_stdin;
 	unsigned askpass;
 	unsigned login;
-	unsigned help; /* with this, version or dump nothing below is filled */
+	unsigned tty;	 /* -t */
+	unsigned no_tty; /* -T */
+	unsigned help;	 /* with this, version or dump nothing below is filled */
 	unsigned version;
 	unsigned dump;
 
 	/* Environment. */
 	const char *curdir;	     /* DIVE_CURDIR, or NULL */
 	const char *rootdir;	     /* DIVE_ROOTDIR, or NULL */
+	bool terminal_set;	     /* DIVE_TERMINAL is there, whatever it says */
 	const char *terminal;	     /* DIVE_TERMINAL where it is a path, or NULL */
 	int terminal_fd;	     /* DIVE_TERMINAL where it is @N, or -1 */
 	const char *askpass_program; /* DIVE_ASKPASS, absolute, or NULL */

@@ -165,19 +165,19 @@ static int answer_prompt(const struct client_config *config, int sock,
 	return result;
 }
 
-static int note_start(const struct packet *packet, struct message_started *ret,
+static int note_start(struct packet *packet, struct message_started *ret, int *ret_master,
 		      struct failure *failure)
 {
 	if (message_get_started(packet, ret) != 0)
 		return server_confused(failure, "a malformed start");
-	/* Not asked for; the packet's descriptor is closed with the packet. */
+	*ret_master = -1;
 	if ((ret->flags & MESSAGE_STARTED_TTY) != 0)
-		return server_confused(failure, "a terminal that was not asked for");
+		*ret_master = take_fd(&packet->fds[0]);
 	return 0;
 }
 
 int dialogue_run(const struct client_config *config, int sock, const struct signals_hold *hold,
-		 struct message_started *ret, struct failure *failure)
+		 struct message_started *ret, int *ret_master, struct failure *failure)
 {
 	bool started = false;
 	int err;
@@ -199,7 +199,7 @@ int dialogue_run(const struct client_config *config, int sock, const struct sign
 			err = answer_prompt(config, sock, hold, &packet, failure);
 			break;
 		case MESSAGE_STARTED:
-			err = note_start(&packet, ret, failure);
+			err = note_start(&packet, ret, ret_master, failure);
 			started = true;
 			break;
 		default:

@@ -13,6 +13,7 @@
 /**
  * dialogue_run() - wait for the verdict
  * @ret: filled when the program has started
+ * @ret_master: the master of its new terminal, the caller's; -1 for none
  *
  * Signals are held back on entry and on return, and have their default actions
  * while dive waits, except while a prompt is on the terminal: so ^C ends dive
@@ -22,4 +23,4 @@
  * came while a prompt was up, by which dive is to die now.
  */
 int dialogue_run(const struct client_config *config, int sock, const struct signals_hold *hold,
-		 struct message_started *ret, struct failure *failure);
+		 struct message_started *ret, int *ret_master, struct failure *failure);

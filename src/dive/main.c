@@ -17,7 +17,9 @@
 #include "server.h"
 #include "signals.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static int print_information(const struct client_config *config, struct failure *failure)
 {
@@ -41,13 +43,14 @@ static int converse(const struct client_config *config, struct client_request *r
 	cleanup_fd int sock = connected;
 	struct message_started started;
 	struct signals_hold hold;
+	cleanup_fd int master = -1;
 	struct relay_wait wait;
 	int err;
 
 	signals_hold_init(config->forward != MESSAGE_FORWARD_NONE, &hold);
 	if (client_request_send(request, fds, &hold, sock, failure) != 0)
 		return FAILED;
-	err = dialogue_run(config, sock, &hold, &started, failure);
+	err = dialogue_run(config, sock, &hold, &started, &master, failure);
 	if (err < 0)
 		return err;
 	if (err > 0) {
@@ -58,7 +61,12 @@ static int converse(const struct client_config *config, struct client_request *r
 	if (wait.mode != config->wait)
 		log_warning("warning: the server does not wait for programs; waiting until all of "
 			    "this one's processes are gone, with status 0 (DIVE_WAITMODE=2)");
-	return relay_run(wait, &hold, take_fd(&sock), request->holders[0], ret, failure);
+	return relay_run(wait, &hold, take_fd(&sock),
+			 (struct relay_ends){ .holders = request->holders[0],
+					      .master = take_fd(&master),
+					      .alike = request->alike,
+					      .foreground = request->foreground },
+			 ret, failure);
 }
 
 static int run(const struct client_config *config, const struct client_fds *fds,
@@ -77,6 +85,20 @@ static int run(const struct client_config *config, const struct client_fds *fds,
 	return err;
 }
 
+/*
+ * What dive opens must not become one of the three, which it reads and writes itself.
+ * They were listed before, so the program still finds them closed.
+ */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close_fd(&fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct outcome outcome = { .kind = OUTCOME_STATUS, .value = 0 };
@@ -89,6 +111,7 @@ int main(int argc, char **argv)
 	(void)argc; /* argv ends with NULL */
 	log_open("dive", true, false);
 	listed = client_fds_list(&fds); /* before anything of dive's own is open */
+	fill_standard();
 	err = client_config_load(argv, &config, &failure);
 	if (err == 0 && (config.help | config.version | config.dump) != 0)
 		err = print_information(&config, &failure);

@@ -2,8 +2,8 @@
  * relay - from the start of the program to its end.
  *
  * Forwards signals, stops and continues together with the program, and waits for
- * what DIVE_WAITMODE says.  Data is not relayed: the program has dive's own
- * descriptors.
+ * what DIVE_WAITMODE says.  Data is not relayed, since the program has dive's own
+ * descriptors, except between the user's terminal and a new one (terminal.h).
  */
 #pragma once
 
@@ -32,13 +32,19 @@ struct relay_wait {
  */
 struct relay_wait relay_wait(enum message_wait asked, const struct message_started *started);
 
+/* What is watched besides the connection. */
+struct relay_ends {
+	int holders; /* read end of the pipe whose write end the program's side holds; borrowed */
+	int master;  /* of the program's new terminal; taken over; -1 for none */
+	bool alike;  /* it has the modes of the user's */
+	bool foreground; /* the program has begun in the foreground of it */
+};
+
 /**
  * relay_run() - wait for the program
  * @hold: the signals to forward, held back on entry; an empty set leaves all
  *        signals their default actions, and takes no part in the program's stops
  * @sock: the connection; taken over, closed on return
- * @holders: read end of the pipe whose write end the program's side holds;
- *           borrowed
  *
  * While the connection lives, signals are forwarded (signals_forwardable());
  * once it does not, as with a server that does not wait, they act on dive.
@@ -46,5 +52,5 @@ struct relay_wait relay_wait(enum message_wait asked, const struct message_start
  *
  * Return: 0; FAILED.
  */
-int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock, int holders,
-	      struct outcome *ret, struct failure *failure);
+int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock,
+	      struct relay_ends ends, struct outcome *ret, struct failure *failure);

@@ -14,6 +14,7 @@
 #include "parse.h"
 #include "server.h"
 #include "signals.h"
+#include "terminal.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -200,8 +201,8 @@ static uint32_t ignored_signals(void)
 	return ignored;
 }
 
-static int encode(const struct client_config *config, char *const *envp,
-		  struct client_request *request, struct failure *failure)
+static int encode(const struct client_config *config, const struct client_fds *fds,
+		  char *const *envp, struct client_request *request, struct failure *failure)
 {
 	struct message_request fixed = { .flags = MESSAGE_REQUEST_CWD };
 	cleanup_free char **kept = NULL;
@@ -211,6 +212,10 @@ static int encode(const struct client_config *config, char *const *envp,
 	(void)umask(mask); /* never fails */
 	fixed.umask = mask & 0777;
 	fixed.ignored = ignored_signals();
+	terminal_choose(config, fds, &request->hello.flags, &fixed);
+	request->bare = (request->hello.flags & MESSAGE_HELLO_TTY) && !terminal_exists();
+	request->alike = fixed.flags & MESSAGE_REQUEST_MODES;
+	request->foreground = fixed.flags & MESSAGE_REQUEST_FOREGROUND;
 	if (config->login != 0)
 		fixed.flags |= MESSAGE_REQUEST_LOGIN;
 	if (request->rootdir >= 0)
@@ -237,7 +242,13 @@ int client_request_prepare(const struct client_config *config, const struct clie
 	};
 	if (check_fds(fds, failure) != 0 || open_all(config, fds, request, failure) != 0)
 		return FAILED;
-	return encode(config, envp, request, failure);
+	return encode(config, fds, envp, request, failure);
+}
+
+/* Whether the program is to have its new terminal, if it gets one, instead of this. */
+static bool is_replaced(const struct client_request *request, int fd)
+{
+	return request->bare ? fd <= STDERR_FILENO : terminal_is_own(fd);
 }
 
 /* The inherited descriptors in batches, the pipe's write end last, at its own number. */
@@ -254,7 +265,9 @@ static int send_fds(const struct client_request *request, const struct client_fd
 
 		batch[used] = last ? request->holders[1] : fds->numbers[i];
 		entries[used].number = (uint32_t)batch[used];
-		entries[used].wait = last;
+		entries[used].flags = last				  ? MESSAGE_FD_WAIT
+				      : is_replaced(request, batch[used]) ? MESSAGE_FD_TERMINAL
+									  : 0;
 		used++;
 		if (!last && used < PACKET_FDS_MAX)
 			continue;

@@ -12,6 +12,8 @@
 #include "message.h"
 #include "signals.h"
 
+#include <stdbool.h>
+
 /* The descriptors dive was started with. */
 struct client_fds {
 	int numbers[MESSAGE_FDS_MAX]; /* the first of them, in no order */
@@ -27,7 +29,10 @@ struct client_request {
 	int terminal_given; /* DIVE_TERMINAL as @N: a number of the inherited ones, or -1 */
 	int holders[2];	    /* a pipe: the write end goes to the program, end of file on the
 			       read end says that every holder is gone */
-	uint8_t *body;	    /* of the REQUEST packet */
+	bool alike;	    /* it has the modes of dive's terminal */
+	bool foreground;    /* the program begins in the foreground of a new terminal */
+	bool bare;     /* there is no controlling terminal: a new one replaces 0, 1 and 2 (-t) */
+	uint8_t *body; /* of the REQUEST packet */
 	size_t body_len;
 };
 

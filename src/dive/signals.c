@@ -40,6 +40,25 @@ void signals_forwardable(sigset_t *ret)
 	}
 }
 
+static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGPIPE };
+
+void signals_add_faults(sigset_t *set)
+{
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		if (!signals_ignored(faults[i]))
+			(void)sigaddset(set, faults[i]); /* valid numbers */
+	}
+}
+
+bool signals_is_fault(int number)
+{
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		if (faults[i] == number)
+			return true;
+	}
+	return false;
+}
+
 int signals_watch(const sigset_t *set, struct signals_watch *ret)
 {
 	struct signals_watch watch = { .fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK) };
@@ -98,7 +117,8 @@ void signals_unwatch(struct signals_watch *watch)
 	(void)sigprocmask(SIG_SETMASK, &watch->mask, NULL); /* fails for a bad `how` only */
 }
 
-void signals_stop(int number)
+/* Sends it where `pid` says, to dive in any case, and lets it act. */
+static bool stop(pid_t pid, int number)
 {
 	static const struct timespec at_once = { 0 };
 	sigset_t one;
@@ -107,14 +127,24 @@ void signals_stop(int number)
 
 	(void)sigemptyset(&one);
 	(void)sigaddset(&one, number);
-	(void)raise(number);			     /* blocked, so pending; SIGSTOP acts here */
+	(void)kill(pid, number);		     /* blocked, so pending; SIGSTOP acts here */
 	(void)sigprocmask(SIG_UNBLOCK, &one, &mask); /* stops here, and goes on here */
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	/* The SIGCONT that ended it has done its work: the caller knows already. */
 	(void)sigemptyset(&resumed);
 	(void)sigaddset(&resumed, SIGCONT);
-	if (sigismember(&mask, SIGCONT) == 1)
-		(void)sigtimedwait(&resumed, NULL, &at_once); /* there may be none */
+	return sigismember(&mask, SIGCONT) == 1 &&
+	       sigtimedwait(&resumed, NULL, &at_once) == SIGCONT; /* there may be none */
+}
+
+void signals_stop(int number)
+{
+	(void)stop(getpid(), number);
+}
+
+bool signals_stop_group(int number)
+{
+	return stop(0, number);
 }
 
 void signals_die(int number)

@@ -26,6 +26,13 @@ bool signals_ignored(int number);
  */
 void signals_forwardable(sigset_t *ret);
 
+/*
+ * Those that report faults, SIGPIPE included: sent by somebody they can be caught, too,
+ * and then end dive.  A fault of dive's own ends it in any case: the kernel sees to that.
+ */
+void signals_add_faults(sigset_t *set);
+bool signals_is_fault(int number);
+
 /* Begins to catch `set`.  Return: 0; -errno, with nothing changed. */
 int signals_watch(const sigset_t *set, struct signals_watch *ret);
 
@@ -63,6 +70,13 @@ void signals_unwatch(struct signals_watch *watch);
  * not stop orphaned process groups.
  */
 void signals_stop(int number);
+
+/*
+ * The same for dive's whole process group, which is a job of the shell's.
+ * Returns whether dive was continued, that is, had been stopped at all; told by
+ * SIGCONT, which must be blocked.
+ */
+bool signals_stop_group(int number);
 
 /*
  * Dies by the signal's default action, without a core dump.  Returns only where

@@ -34,6 +34,8 @@ const struct child_step child_steps[] = {
 	{ "room", child_room, "as above; high descriptor numbers need a high nofile limit" },
 	{ "cgroup", child_cgroup,
 	  "by name of dived's own mounts; before there is much to account" },
+	{ "free-terminal", child_free_terminal,
+	  "stealing needs CAP_SYS_ADMIN outside, and the session must survive the move" },
 	{ "namespaces", child_namespaces,
 	  "after limits were raised, which a user namespace forbids; the user namespace last" },
 	{ "move", child_move, "a pid namespace takes in only what is forked now" },
@@ -42,6 +44,9 @@ const struct child_step child_steps[] = {
 	{ "contents", child_contents,
 	  "inside the namespaces, outside of the new root, with power" },
 	{ "root", child_root, "inside the new mount namespace, still with CAP_SYS_CHROOT" },
+	{ "terminal", child_terminal, "in the target's own devpts, if its root has one" },
+	{ "monitor", child_monitor,
+	  "leads the terminal's session; in the program's place, with the powers of root" },
 	{ "directory", child_directory, "by descriptor; may be one the target cannot reach" },
 	{ "securebits", child_securebits,
 	  "needs CAP_SETPCAP; says what the change of ids leaves, so before it" },
@@ -63,8 +68,27 @@ const struct child_step child_steps[] = {
 };
 const unsigned child_step_count = ARRAY_LEN(child_steps);
 
-int child_prepare(struct child_channel *ret)
+/* The host's ptmx, and a pair for the monitor. */
+static int prepare_terminal(struct child_channel *channel)
 {
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	channel->monitor_ours = pair[0];
+	channel->monitor_theirs = pair[1];
+	channel->ptmx = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (channel->ptmx < 0)
+		return -errno;
+	process_park(&channel->monitor_ours);
+	process_park(&channel->monitor_theirs);
+	process_park(&channel->ptmx);
+	return 0;
+}
+
+int child_prepare(bool terminal, struct child_channel *ret)
+{
+	struct child_channel channel = CHILD_CHANNEL_CLOSED;
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
@@ -81,8 +105,17 @@ int child_prepare(struct child_channel *ret)
 	process_park(&null);
 	process_park(&parent);
 	process_park(&proc);
-	*ret = (struct child_channel){ take_fd(&ours), take_fd(&theirs), take_fd(&null),
-				       take_fd(&parent), take_fd(&proc) };
+	int r = terminal ? prepare_terminal(&channel) : 0;
+	if (r) {
+		child_channel_done(&channel);
+		return r;
+	}
+	channel.ours = take_fd(&ours);
+	channel.theirs = take_fd(&theirs);
+	channel.null = take_fd(&null);
+	channel.parent = take_fd(&parent);
+	channel.proc = take_fd(&proc);
+	*ret = channel;
 	return 0;
 }
 
@@ -93,6 +126,9 @@ void child_channel_done(struct child_channel *channel)
 	close_fd(&channel->null);
 	close_fd(&channel->parent);
 	close_fd(&channel->proc);
+	close_fd(&channel->ptmx);
+	close_fd(&channel->monitor_ours);
+	close_fd(&channel->monitor_theirs);
 }
 
 /* Returns only when a step has failed. */
@@ -116,10 +152,28 @@ static void __attribute__((noreturn)) run_child(struct child *child)
 	_exit(127);
 }
 
+static void renew_terminal(struct child_channel *channel)
+{
+	struct child_channel fresh = CHILD_CHANNEL_CLOSED;
+
+	if (prepare_terminal(&fresh) == 0 && fresh.ptmx >= PROCESS_PARKED &&
+	    fresh.monitor_ours >= PROCESS_PARKED && fresh.monitor_theirs >= PROCESS_PARKED) {
+		close_fd(&channel->ptmx);
+		close_fd(&channel->monitor_ours);
+		close_fd(&channel->monitor_theirs);
+		channel->ptmx = take_fd(&fresh.ptmx);
+		channel->monitor_ours = take_fd(&fresh.monitor_ours);
+		channel->monitor_theirs = take_fd(&fresh.monitor_theirs);
+	}
+	child_channel_done(&fresh);
+}
+
 void child_renew(struct child_channel *channel)
 {
 	int pair[2];
 
+	if (channel->ptmx >= 0)
+		renew_terminal(channel);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return;
 	cleanup_fd int ours = pair[0];
@@ -209,8 +263,12 @@ static int explain(const struct child *child, const struct child_report *report,
 		return explain_exec(child, report->error, fault);
 	if (strcmp(step, "room") == 0 && report->detail)
 		return explain_room(child, report, fault);
-	if (strcmp(step, "move") == 0 && report->error == ENOMEM) /* pid_namespaces(7) */
+	if ((strcmp(step, "move") == 0 || strcmp(step, "monitor") == 0) &&
+	    report->error == ENOMEM) /* pid_namespaces(7) */
 		words = "namespace gone: the first process of the pid namespace has ended";
+	if (report->error == EPERM && child->plan->terminal == PLAN_TERMINAL_TAKEN &&
+	    (strcmp(step, "session") == 0 || strcmp(step, "free-terminal") == 0))
+		words = "the terminal (DIVE_TERMINAL) is that of another session";
 	/* user_namespaces(7): an id that the namespace does not hold is no valid argument. */
 	if (report->error == EINVAL && child->plan->namespaces &&
 	    child->plan->namespaces->fds[NAMESPACE_USER] >= 0 &&
@@ -284,6 +342,9 @@ static struct child child_of(const struct plan *plan, const struct child_channel
 		.parent = channel->parent,
 		.proc = channel->proc,
 		.directory = -1,
+		.ptmx = channel->ptmx,
+		.monitor = channel->monitor_theirs,
+		.slave = -1,
 		.null = channel->null,
 		.highest = plan->fd_count ? plan->fds[plan->fd_count - 1].number : -1,
 	};
@@ -340,12 +401,15 @@ int child_start(const struct plan *plan, struct child_channel *channel, int64_t 
 	if (pid == 0)
 		run_child(&child);
 	close_fd(&channel->theirs);
+	close_fd(&channel->ptmx); /* the client is to have the only master */
+	close_fd(&channel->monitor_theirs);
 	int r = await(&child, channel->ours, pid, deadline, ret, fault);
 	close_fd(&channel->ours);
 	return r;
 }
 
-int child_execute(const struct plan *plan, struct child_channel *channel, struct fault *fault)
+int child_execute(const struct plan *plan, struct child_channel *channel, int *messages,
+		  struct fault *fault)
 {
 	cleanup_free int *sources = calloc(plan->fd_count + 1, sizeof(*sources));
 	struct child child = child_of(plan, channel);
@@ -354,7 +418,9 @@ int child_execute(const struct plan *plan, struct child_channel *channel, struct
 	if (!sources)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "fork", ENOMEM, "out of memory");
 	child.sources = sources;
-	child.report = child.parent = -1;
+	child.report = *messages;
+	child.parent = -1;
 	report = run_steps(&child);
+	*messages = child.report;
 	return explain(&child, &report, fault);
 }

@@ -16,10 +16,13 @@
 /* What a step sees.  Set up before the fork; steps change it only in the child. */
 struct child {
 	const struct plan *plan;
-	int report;	 /* our end of the pair, in the child; -1: executed in place (-J) */
+	int report;	 /* our end of the pair, in the child; in place (-J): for messages */
 	int parent;	 /* pidfd of the session's process; -1: executed in place */
 	int proc;	 /* dived's own /proc; -1 where there is none */
 	int directory;	 /* -h's DIR once it is open; else -1 */
+	int ptmx;	 /* master of a new terminal of the host's; -1 for none */
+	int monitor;	 /* our end of the monitor's pair; -1 for none */
+	int slave;	 /* the new terminal, once it is there; else -1 */
 	bool in_cgroup;	 /* the kernel has put the child there from its first moment */
 	int *sources;	 /* plan->fd_count descriptors, filled by the fds step */
 	int null;	 /* /dev/null, read-write */
@@ -58,19 +61,23 @@ struct child_channel {
 	int null;
 	int parent;
 	int proc;
+	int ptmx; /* these three only for a new terminal */
+	int monitor_ours;
+	int monitor_theirs;
 };
 #define CHILD_CHANNEL_CLOSED                                                                       \
 	(struct child_channel)                                                                     \
 	{                                                                                          \
-		-1, -1, -1, -1, -1                                                                 \
+		-1, -1, -1, -1, -1, -1, -1, -1                                                     \
 	}
 
-int child_prepare(struct child_channel *ret);
+/* `terminal`: the program may get a new one.  Return: 0; -errno. */
+int child_prepare(bool terminal, struct child_channel *ret);
 
 /*
- * Makes the pair of the channel anew once modules have run: a process that one of them
- * has left behind holds the first, whose end would never be seen.  Where limits that
- * PAM has set leave no number for it the first stays.
+ * Makes the pairs of the channel and the terminal anew once modules have run: a process
+ * that one of them has left behind holds the first, whose end would never be seen.  Where
+ * limits that PAM has set leave no number for them the first stay.
  */
 void child_renew(struct child_channel *channel);
 void child_channel_done(struct child_channel *channel);
@@ -90,16 +97,27 @@ int child_start(const struct plan *plan, struct child_channel *channel, int64_t 
 
 /*
  * Executes the program in the calling process, without a fork (-J).  Returns only
- * when a step has failed: the process is then of no more use than to say so.
+ * when a step has failed: the process is then of no more use than to say so, on
+ * *messages, which is moved where the program has its number.  All else may be closed.
  * Return: -EACCES with *fault filled.
  */
-int child_execute(const struct plan *plan, struct child_channel *channel, struct fault *fault);
+int child_execute(const struct plan *plan, struct child_channel *channel, int *messages,
+		  struct fault *fault);
 
 /*
  * Changes to a directory of this name as the child sees it, without magic links of
  * proc(5) where the namespaces are somebody else's.  Return: 0; -errno.
  */
 int child_enter_directory(struct child *child, const char *path);
+
+/* Part of the session step: makes the client's terminal the controlling one, if it is to be. */
+int child_take_terminal(struct child *child);
+
+/* Opens a path in the same way.  Return: a descriptor, close-on-exec; -errno. */
+int child_open_path(const struct child *child, const char *path, uint64_t flags);
+
+/* Opens what an O_PATH descriptor names, through dived's own /proc.  Return: as above. */
+int child_reopen(const struct child *child, int found, int flags);
 
 /* The steps, by file. */
 int child_cgroup(struct child *child);
@@ -108,6 +126,9 @@ int child_move(struct child *child);
 int child_contents(struct child *child);
 int child_root(struct child *child);
 int child_undumpable(struct child *child);
+int child_free_terminal(struct child *child);
+int child_terminal(struct child *child);
+int child_monitor(struct child *child);
 int child_signals(struct child *child);
 int child_limits_raise(struct child *child);
 int child_room(struct child *child);

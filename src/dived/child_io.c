@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -44,9 +43,14 @@ int child_signals(struct child *child)
 /* Either way the program leads a process group, which its id names; but for -J -S. */
 int child_session(struct child *child)
 {
+	if (child->plan->terminal == PLAN_TERMINAL_NEW)
+		return 0; /* the session is the monitor's: child_tty.c */
 	/* One that leads a session already is executed in place, without a terminal: session.c. */
-	if (child->plan->new_session)
-		return setsid() < 0 && getsid(0) != getpid() ? -EPERM : 0;
+	if (child->plan->new_session) {
+		if (setsid() < 0 && getsid(0) != getpid())
+			return -EPERM;
+		return child_take_terminal(child);
+	}
 	return child->plan->new_group && setpgid(0, 0) ? -errno : 0;
 }
 
@@ -81,7 +85,7 @@ static int source_of(const struct child *child, size_t i)
 {
 	int source = child->plan->fds[i].source;
 
-	return source < 0 ? child->null : source;
+	return source == PLAN_FD_TERMINAL ? child->slave : source < 0 ? child->null : source;
 }
 
 /*
@@ -97,10 +101,13 @@ int child_room(struct child *child)
 	for (size_t i = 0; i < child->plan->fd_count; i++) {
 		int source = source_of(child, i);
 
+		if (child->plan->fds[i].source == PLAN_FD_TERMINAL)
+			continue; /* it will be opened above all targets */
 		moves += source <= child->highest;
 		top = source > top ? source : top;
 	}
-	rlim_t needed = moves ? (rlim_t)top + 1 + moves : (rlim_t)child->highest + 1;
+	rlim_t spare = child->plan->terminal == PLAN_TERMINAL_NEW ? 2 : 0;
+	rlim_t needed = moves ? (rlim_t)top + 1 + moves : (rlim_t)child->highest + 1 + spare;
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return -errno;
 	if (limit.rlim_cur >= needed)
@@ -126,10 +133,29 @@ static int lift(const struct child *child, int fd)
 	return lifted < 0 ? -errno : lifted;
 }
 
+/* Closes all but the targets and the way back, which is above them and closed by the exec. */
+static int close_rest(const struct child *child)
+{
+	const struct plan *plan = child->plan;
+	unsigned next = 0;
+
+	for (size_t i = 0; i <= plan->fd_count; i++) {
+		int kept = i < plan->fd_count ? plan->fds[i].number : child->report;
+
+		if (kept < 0)
+			continue;
+		if ((unsigned)kept > next && close_range(next, (unsigned)kept - 1, 0))
+			return -errno;
+		next = (unsigned)kept + 1;
+	}
+	return close_range(next, ~0U, 0) ? -errno : 0;
+}
+
 /*
- * First no source stands where a target will be; then everything is marked
- * close-on-exec (PAM modules leak descriptors that are not); then the sources
- * are put in place, which clears the mark on those copies and only those.
+ * First no source stands where a target will be; then the sources are put in
+ * place; then all else is closed, here and not by the exec: while a program is
+ * being executed, the interpreter that it names may be /proc/self/fd/N/..., and in
+ * a container that would lead through a directory of dived's to files of the host.
  */
 int child_fds(struct child *child)
 {
@@ -144,12 +170,10 @@ int child_fds(struct child *child)
 		if (child->sources[i] < 0)
 			return child->sources[i];
 	}
-	if (close_range(0, ~0U, CLOSE_RANGE_CLOEXEC))
-		return -errno;
 	for (size_t i = 0; i < plan->fd_count; i++)
 		if (dup2(child->sources[i], plan->fds[i].number) < 0)
 			return -errno;
-	return 0;
+	return close_rest(child);
 }
 
 /*

@@ -22,10 +22,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -101,7 +103,9 @@ int child_move(struct child *child)
 
 	if (!set || (!set->fresh_pid && set->fds[NAMESPACE_PID] < 0))
 		return 0;
-	if (child->report < 0)
+	if (child->plan->terminal == PLAN_TERMINAL_NEW)
+		return 0; /* the program is forked by its monitor, which stays outside */
+	if (child->parent < 0)
 		return -EINVAL; /* executed in place: main.c knows better */
 	if (pipe2(gate, O_CLOEXEC))
 		return -errno;
@@ -122,7 +126,7 @@ int child_move(struct child *child)
 }
 
 /* Opens a path of the options'; in somebody else's world without magic links. */
-static int open_path(const struct child *child, const char *path, uint64_t flags)
+int child_open_path(const struct child *child, const char *path, uint64_t flags)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC };
 
@@ -148,6 +152,15 @@ static void write_link(int fd, char buffer[32])
 	buffer[sizeof(prefix) - 1 + count] = '\0';
 }
 
+int child_reopen(const struct child *child, int found, int flags)
+{
+	char link[32];
+
+	write_link(found, link);
+	int fd = openat(child->proc, link, flags);
+	return fd < 0 ? -errno : fd;
+}
+
 /*
  * Opens a file that exists for writing.  It is looked at before it is opened, for
  * opening a device or a FIFO is an act of its own; what was looked at is then
@@ -155,9 +168,8 @@ static void write_link(int fd, char buffer[32])
  */
 static int open_existing(const struct child *child, const char *path)
 {
-	char link[32];
 	struct stat info;
-	cleanup_fd int found = open_path(child, path, O_PATH | O_NOFOLLOW);
+	cleanup_fd int found = child_open_path(child, path, O_PATH | O_NOFOLLOW);
 
 	if (found < 0)
 		return found;
@@ -167,9 +179,7 @@ static int open_existing(const struct child *child, const char *path)
 		return -ELOOP;
 	if (!S_ISREG(info.st_mode))
 		return -EINVAL;
-	write_link(found, link);
-	int fd = openat(child->proc, link, O_WRONLY | O_TRUNC | O_NOCTTY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return child_reopen(child, found, O_WRONLY | O_TRUNC | O_NOCTTY | O_CLOEXEC);
 }
 
 static int open_content(const struct child *child, const char *path)
@@ -190,10 +200,43 @@ static int open_content(const struct child *child, const char *path)
 	return fd;
 }
 
+/* Where an id is not in the namespace, setfsuid(2) and setfsgid(2) change nothing. */
+static bool set_file_ids(uid_t uid, gid_t gid)
+{
+	(void)setfsgid(gid);
+	(void)setfsuid(uid);
+	return (uid_t)setfsuid((uid_t)-1) == uid && (gid_t)setfsgid((gid_t)-1) == gid;
+}
+
+/*
+ * In a user namespace the child still has the ids of root outside of it.  Where root
+ * inside may mount, and so say what a name leads to, files are opened as root inside,
+ * or, where there is none, as the target: else a file that only root outside may write
+ * would be written.  The real and effective ids are left for child_ids().
+ */
+static int become_owner_inside(const struct child *child)
+{
+	const struct plan *plan = child->plan;
+	const struct namespace_set *set = plan->namespaces;
+
+	if (!set || set->fds[NAMESPACE_USER] < 0 || set->fds[NAMESPACE_MNT] < 0)
+		return 0;
+	if (!plan->change_ids)
+		return 0; /* the program keeps those ids, too */
+	if (setgroups(0, NULL))
+		return -errno;
+	if (!set_file_ids(0, 0) && !set_file_ids(plan->euid, plan->egid))
+		return -EINVAL;
+	return prctl(PR_SET_DUMPABLE, 0) ? -errno : 0; /* changing ids may have changed it */
+}
+
 int child_contents(struct child *child)
 {
 	const struct plan *plan = child->plan;
+	int r = plan->content_count ? become_owner_inside(child) : 0;
 
+	if (r)
+		return r;
 	for (size_t i = 0; i + 1 < plan->content_count; i += 2) {
 		const char *text = plan->contents[i + 1];
 
@@ -214,7 +257,7 @@ int child_contents(struct child *child)
 /* Opens a directory of the options', or fails with what it was in `detail`. */
 static int open_directory(struct child *child, const char *path)
 {
-	return open_path(child, path, O_PATH | O_DIRECTORY);
+	return child_open_path(child, path, O_PATH | O_DIRECTORY);
 }
 
 int child_enter_directory(struct child *child, const char *path)

@@ -427,6 +427,17 @@ int config_load(char *const *argv, struct config *ret, char *error, size_t error
 	return 0;
 }
 
+bool config_joins(char *const *argv)
+{
+	char error[256];
+	struct config config = config_defaults;
+	int r = parse(argv, &config, &(struct complaint){ error, sizeof(error) });
+	bool joins = r == 0 && (config.setns.count > 0 || config.setns_pid.count > 0);
+
+	config_done(&config);
+	return joins;
+}
+
 size_t config_list_kept(const struct config *config, int ret[CONFIG_KEPT_MAX])
 {
 	const int own[] = { config->inherited.directory, config->cgroup_fd, config->root_fd };

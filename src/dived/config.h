@@ -214,12 +214,21 @@ extern const struct option_table config_table;
  */
 int config_load(char *const *argv, struct config *ret, char *error, size_t error_size);
 
+/* Whether -N or --setns-pid is among the options; what else is wrong with them does not count. */
+bool config_joins(char *const *argv);
+
 /* Descriptors that a process that forks programs must keep open.  Returns how many. */
 #define CONFIG_KEPT_MAX 80
 size_t config_list_kept(const struct config *config, int ret[CONFIG_KEPT_MAX]);
 
-/* Resolves --allow and -U again (reload).  On failure the config is unchanged. */
-int config_resolve(struct config *config, char *error, size_t error_size);
+/*
+ * Resolves -U, --allow and -g again, for a reload, in two halves: the first asks name
+ * services, which may hang, and writes what it has found, or why it has not, to a file;
+ * the second takes that over.  On failure the config is unchanged.
+ * Return: 0; -EINVAL with `error` filled, of config_adopt(); -errno.
+ */
+int config_resolve(const struct config *config, int fd);
+int config_adopt(struct config *config, int fd, char *error, size_t error_size);
 
 /* Accepts a zeroed or released config. */
 void config_done(struct config *config);

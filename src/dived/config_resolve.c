@@ -12,12 +12,14 @@
 #include "cleanup.h"
 #include "parse.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int complain(const struct complaint *complaint, const char *format, ...)
 {
@@ -172,7 +174,15 @@ static int resolve_groups(const struct option_list *groups, struct resolved *res
 	return 0;
 }
 
-int config_resolve_names(struct config *config, const struct complaint *complaint)
+static void resolved_done(struct resolved *resolved)
+{
+	free(resolved->uids);
+	free(resolved->gids);
+	free(resolved->groups);
+}
+
+static int resolve_all(const struct config *config, struct resolved *ret,
+		       const struct complaint *complaint)
 {
 	struct resolved resolved = { .socket_uid = (uid_t)-1, .socket_gid = (gid_t)-1 };
 	int error = resolve_owner(config->socket_owner, &resolved, complaint);
@@ -181,27 +191,135 @@ int config_resolve_names(struct config *config, const struct complaint *complain
 		error = resolve_allow(&config->allow, &resolved, complaint);
 	if (!error)
 		error = resolve_groups(&config->groups, &resolved, complaint);
-	if (error) {
-		free(resolved.uids);
-		free(resolved.gids);
-		free(resolved.groups);
-		return error;
-	}
+	if (error)
+		resolved_done(&resolved);
+	else
+		*ret = resolved;
+	return error;
+}
+
+static void adopt(struct config *config, const struct resolved *resolved)
+{
 	free(config->allow_uids);
 	free(config->allow_gids);
 	free(config->group_ids);
-	config->socket_uid = resolved.socket_uid;
-	config->socket_gid = resolved.socket_gid;
-	config->allow_uids = resolved.uids;
-	config->allow_uid_count = resolved.uid_count;
-	config->allow_gids = resolved.gids;
-	config->allow_gid_count = resolved.gid_count;
-	config->group_ids = resolved.groups;
+	config->socket_uid = resolved->socket_uid;
+	config->socket_gid = resolved->socket_gid;
+	config->allow_uids = resolved->uids;
+	config->allow_uid_count = resolved->uid_count;
+	config->allow_gids = resolved->gids;
+	config->allow_gid_count = resolved->gid_count;
+	config->group_ids = resolved->groups;
 	config->group_id_count = config->groups.count;
+}
+
+int config_resolve_names(struct config *config, const struct complaint *complaint)
+{
+	struct resolved resolved = { 0 };
+	int error = resolve_all(config, &resolved, complaint);
+
+	if (error == 0)
+		adopt(config, &resolved);
+	return error;
+}
+
+/* --- by another process ---------------------------------------------------------- */
+
+/* What config_resolve() writes first; the lists follow, which the config says the sizes of. */
+struct finding {
+	int error;
+	char text[256];
+	uid_t socket_uid;
+	gid_t socket_gid;
+	size_t uid_count;
+	size_t gid_count;
+};
+
+static int write_all(int fd, const void *data, size_t len)
+{
+	ssize_t written = len ? write(fd, data, len) : 0; /* to memory: whole, or not at all */
+
+	if (written < 0)
+		return -errno;
+	return (size_t)written == len ? 0 : -EIO;
+}
+
+int config_resolve(const struct config *config, int fd)
+{
+	struct resolved resolved = { 0 };
+	struct finding finding = { .text = "out of memory" };
+	struct complaint complaint = { finding.text, sizeof(finding.text) };
+
+	finding.error = resolve_all(config, &resolved, &complaint);
+	finding.socket_uid = resolved.socket_uid;
+	finding.socket_gid = resolved.socket_gid;
+	finding.uid_count = resolved.uid_count;
+	finding.gid_count = resolved.gid_count;
+	int r = write_all(fd, &finding, sizeof(finding));
+	if (r == 0 && finding.error == 0)
+		r = write_all(fd, resolved.uids, resolved.uid_count * sizeof(uid_t));
+	if (r == 0 && finding.error == 0)
+		r = write_all(fd, resolved.gids, resolved.gid_count * sizeof(gid_t));
+	if (r == 0 && finding.error == 0)
+		r = write_all(fd, resolved.groups, config->groups.count * sizeof(gid_t));
+	resolved_done(&resolved);
+	return r;
+}
+
+/* Reads a list into memory of its own.  Return: 0; -errno. */
+static int read_list(int fd, size_t count, void **ret)
+{
+	static_assert(sizeof(uid_t) == sizeof(gid_t), "one size of ids");
+	cleanup_free void *list = calloc(count + 1, sizeof(gid_t));
+	ssize_t len = (ssize_t)(count * sizeof(gid_t));
+
+	if (!list)
+		return -ENOMEM;
+	if (read(fd, list, (size_t)len) != len)
+		return -EIO;
+	*ret = take_ptr(list);
 	return 0;
 }
 
-int config_resolve(struct config *config, char *error, size_t error_size)
+static int read_lists(const struct config *config, int fd, const struct finding *finding,
+		      struct resolved *ret)
 {
-	return config_resolve_names(config, &(struct complaint){ error, error_size });
+	cleanup_free void *uids = NULL;
+	cleanup_free void *gids = NULL;
+	cleanup_free void *groups = NULL;
+	int r = finding->uid_count + finding->gid_count == config->allow.count ? 0 : -EIO;
+
+	if (r == 0)
+		r = read_list(fd, finding->uid_count, &uids);
+	if (r == 0)
+		r = read_list(fd, finding->gid_count, &gids);
+	if (r == 0)
+		r = read_list(fd, config->groups.count, &groups);
+	if (r)
+		return r;
+	*ret = (struct resolved){ .socket_uid = finding->socket_uid,
+				  .socket_gid = finding->socket_gid,
+				  .uids = take_ptr(uids),
+				  .uid_count = finding->uid_count,
+				  .gids = take_ptr(gids),
+				  .gid_count = finding->gid_count,
+				  .groups = take_ptr(groups) };
+	return 0;
+}
+
+int config_adopt(struct config *config, int fd, char *error, size_t error_size)
+{
+	const struct complaint complaint = { error, error_size };
+	struct resolved resolved = { 0 };
+	struct finding finding;
+
+	if (lseek(fd, 0, SEEK_SET) || read(fd, &finding, sizeof(finding)) != sizeof(finding))
+		return complain(&complaint, "the names cannot be looked up");
+	finding.text[sizeof(finding.text) - 1] = '\0';
+	if (finding.error)
+		return complain(&complaint, "%s", finding.text);
+	if (read_lists(config, fd, &finding, &resolved))
+		return complain(&complaint, "what the names are cannot be read");
+	adopt(config, &resolved);
+	return 0;
 }

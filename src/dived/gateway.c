@@ -204,6 +204,33 @@ int gateway_check_maps(const struct config *config, char *error, size_t size)
 			 error, size);
 }
 
+int gateway_check_cgroup(const struct config *config, char *error, size_t size)
+{
+	int fd = -1;
+	FILE *list;
+	bool inside = false;
+	int pid;
+
+	if (config->cgroup_fd < 0 || config->on_disconnect != CONFIG_DISCONNECT_KILL)
+		return 0;
+	fd = openat(config->cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	list = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!list) {
+		close_fd(&fd);
+		return 0; /* as unreadable as for a program that would start there */
+	}
+	while (!inside && fscanf(list, "%d", &pid) == 1)
+		inside = pid == getpid();
+	(void)fclose(list); /* read only */
+	if (!inside)
+		return 0;
+	(void)snprintf(error, size,
+		       "--on-disconnect kill: dived itself is in the cgroup %s and would be "
+		       "killed by the first client that goes",
+		       config->cgroup);
+	return -EINVAL;
+}
+
 static void warn_options(const struct config *config)
 {
 	struct stack stack;

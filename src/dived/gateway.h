@@ -29,5 +29,11 @@ int gateway_check_audit(const struct config *config, bool warn, enum audit_state
 /* Whether the new user namespace holds the target, if that is known by now.  As above. */
 int gateway_check_maps(const struct config *config, char *error, size_t size);
 
+/*
+ * Whether --on-disconnect kill, which ends all that is in the cgroup, leaves dived
+ * alone.  After the pid files are written, which may have moved it.  As above.
+ */
+int gateway_check_cgroup(const struct config *config, char *error, size_t size);
+
 /* Records the start or the stop, with version and effective options. */
 void gateway_record(const struct config *config, bool start);

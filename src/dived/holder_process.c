@@ -130,6 +130,14 @@ static void __attribute__((noreturn)) run_setup(const struct holder *holder)
 	fail(holder, HOLDER_FAILED_EXEC, errno);
 }
 
+static void __attribute__((noreturn))
+end_setup(const struct holder *holder, pid_t pid, enum holder_step why)
+{
+	(void)kill(-pid, SIGKILL); /* it leads a group; our unreaped child */
+	(void)kill(pid, SIGKILL);
+	fail(holder, why, 0);
+}
+
 static void set_up(const struct holder *holder)
 {
 	int status = 0;
@@ -146,16 +154,15 @@ static void set_up(const struct holder *holder)
 	cleanup_fd int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
 	if (pidfd < 0)
 		fail(holder, HOLDER_FAILED_FORK, errno);
-	struct pollfd wait = { .fd = pidfd, .events = POLLIN };
+	struct pollfd waits[] = { { .fd = pidfd, .events = POLLIN }, { .fd = holder->control } };
 	int ready;
 	do
-		ready = poll(&wait, 1, holder->setup_ms);
+		ready = poll(waits, ARRAY_LEN(waits), holder->setup_ms);
 	while (ready < 0 && errno == EINTR);
-	if (ready == 0) {
-		(void)kill(-pid, SIGKILL); /* it leads a group; our unreaped child */
-		(void)kill(pid, SIGKILL);
-		fail(holder, HOLDER_FAILED_TIME, 0);
-	}
+	if (ready == 0)
+		end_setup(holder, pid, HOLDER_FAILED_TIME);
+	if (!waits[0].revents) /* dived has ended: nobody is left to set up for */
+		end_setup(holder, pid, HOLDER_FAILED_SETUP);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (status)

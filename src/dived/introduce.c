@@ -159,6 +159,9 @@ int introduce_accounts(struct session *session, struct fault *fault)
 		r = look_up_effective(session, fault);
 	if (r)
 		return r;
+	accounts->tty_gid = (gid_t)-1;
+	if (session->request.hello.flags & MESSAGE_HELLO_TTY)
+		(void)account_group("tty", &accounts->tty_gid); /* there may be none */
 	if (strcmp(config->auth_user, "client") == 0)
 		r = account_copy(&accounts->client, &accounts->asked);
 	else if (strcmp(config->auth_user, "target") == 0)
@@ -256,4 +259,16 @@ void introduce_describe(struct session *session)
 			       "%s must authenticate to run %s as %s through %s", asked,
 			       session->command, session->account, config->address);
 	tell_facts(session);
+}
+
+int introduce_terminal(struct session *session, struct fault *fault)
+{
+	const char *reason = "";
+
+	if (!plan_takes_terminal(session->config, &session->request) ||
+	    peer_judge_terminal(&session->peer, session->request.terminal,
+				&session->terminal_is_own, &reason) == 0)
+		return 0;
+	return fault_set(fault, MESSAGE_LAYER_REQUEST, "terminal", EACCES,
+			 "the terminal (DIVE_TERMINAL) is not taken: %s", reason);
 }

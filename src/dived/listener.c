@@ -59,6 +59,8 @@ static void reap(struct listener *listener)
 			listener->current.reaped = true; /* its socket's end says the rest */
 		else if (pid == listener->next.pid)
 			listener->next.reaped = true;
+		else if (pid == listener->names.pid)
+			listener_names_ended(listener);
 		else if (!holder_ended(listener, pid) && listener->disposables > 0)
 			listener->disposables--;
 	}
@@ -94,7 +96,7 @@ void listener_settled(struct listener *listener)
 	char status[512];
 
 	describe(listener, status, sizeof(status));
-	if (listener->reloading && !listener->reload) {
+	if (listener->reloading && !listener->reload && !listener_names_wanted(listener)) {
 		listener->reloading = false;
 		told(listener, notify_ready(&listener->notify, false, status));
 	} else if (!listener->reloading) {
@@ -126,21 +128,6 @@ static void handle_signals(struct listener *listener)
 	reap(listener);
 }
 
-static void resolve(struct listener *listener)
-{
-	char error[sizeof(listener->stale)] = "out of memory";
-
-	listener->resolve = false;
-	listener->stale[0] = '\0';
-	if (config_resolve(listener->config, error, sizeof(error))) {
-		log_error("%s: reload: %s; the names of before stay in force",
-			  listener->config->address, error);
-		memcpy(listener->stale, error, sizeof(error));
-	} else {
-		log_notice("%s: reloading", listener->config->address);
-	}
-}
-
 static void dispatch(struct listener *listener, const struct epoll_event *event)
 {
 	uint64_t tag = event->data.u64;
@@ -165,6 +152,8 @@ static int64_t next_deadline(const struct listener *listener)
 {
 	int64_t next = listener_template_next(listener);
 
+	if (listener->names.pid)
+		next = deadline_earlier(next, listener->names.deadline);
 	if (!listener->accepting)
 		next = deadline_earlier(next, listener->accept_at);
 	if (listener->hand_at)
@@ -183,9 +172,11 @@ static void turn(struct listener *listener)
 	/* Sessions first: what they free can be taken by who waits in the queue. */
 	for (int i = 0; i < count; i++)
 		dispatch(listener, &events[i]);
-	if (listener->resolve)
-		resolve(listener);
-	listener_accept(listener);
+	listener_names_timers(listener);
+	if (listener->resolve && !listener->names.pid)
+		listener_names_start(listener);
+	if (!listener_names_wanted(listener))
+		listener_accept(listener);
 	int64_t now = deadline_now();
 	listener->hand_at = 0;
 	listener_template_timers(listener, now);
@@ -248,6 +239,7 @@ static void stop(struct listener *listener)
 
 static void listener_done(struct listener *listener)
 {
+	listener_names_stop(listener);
 	listener_template_stop(listener);
 	close_fd(&listener->epoll);
 	close_fd(&listener->signals);

@@ -5,6 +5,7 @@
  * listener_accept.c    who is let in
  * listener_session.c   one connection's state machine and its records
  * listener_template.c  the template's life: start, reload, death
+ * listener_names.c     names, looked up again
  */
 #pragma once
 
@@ -52,6 +53,13 @@ struct connection {
 	char account[CONTROL_ACCOUNT_MAX];
 };
 
+/* The process that looks names up; pid 0: there is none. */
+struct listener_names {
+	pid_t pid;
+	int fd;		  /* what it finds */
+	int64_t deadline; /* for its end */
+};
+
 struct listener {
 	struct config *config;
 	struct gateway_sockets sockets;
@@ -80,7 +88,8 @@ struct listener {
 	uint32_t shut;	      /* bits: those among them that are not served any more */
 	int64_t hand_at;      /* when handing on is tried again; 0: nothing is waiting for that */
 	bool stop;
-	bool resolve;	 /* SIGHUP: names are to be looked up again */
+	bool resolve; /* SIGHUP: names are to be looked up again */
+	struct listener_names names;
 	bool reloading;	 /* a service manager waits for the end of a reload */
 	char stale[256]; /* why the names of before stay in force; empty when they do not */
 	struct notify notify;
@@ -123,6 +132,15 @@ int64_t connection_next(const struct connection *connection);
 void connection_refuse(struct listener *listener, struct connection *connection, const char *text);
 /* The template that had it has died: connections it had not forked for wait again. */
 void connection_return(struct listener *listener, struct connection *connection);
+
+/* listener_names.c */
+void listener_names_start(struct listener *listener);
+/* Its process has ended, and has been reaped. */
+void listener_names_ended(struct listener *listener);
+void listener_names_timers(struct listener *listener);
+void listener_names_stop(struct listener *listener);
+/* Whether names are being looked up, or are to be. */
+bool listener_names_wanted(const struct listener *listener);
 
 /* listener_template.c */
 bool listener_template_ready(struct listener *listener);

@@ -145,7 +145,8 @@ void listener_template_timers(struct listener *listener, int64_t now)
 		listener->retry_at = now + RETRY_MS;
 		listener->reload = true;
 	}
-	if (listener->reload && listener->next.pid == 0 && listener->retry_at <= now)
+	if (listener->reload && listener->next.pid == 0 && !listener_names_wanted(listener) &&
+	    listener->retry_at <= now)
 		start_next(listener);
 }
 
@@ -153,7 +154,8 @@ int64_t listener_template_next(const struct listener *listener)
 {
 	if (listener->next.pid > 0)
 		return listener->next_deadline;
-	return listener->reload ? listener->retry_at : DEADLINE_NONE;
+	return listener->reload && !listener_names_wanted(listener) ? listener->retry_at
+								    : DEADLINE_NONE;
 }
 
 void listener_template_stop(struct listener *listener)

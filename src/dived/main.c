@@ -25,7 +25,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -102,6 +104,8 @@ static int prepare(struct serving *serving)
 	/* Before any other process is made: a cgroup named here holds them all. */
 	if (r == 0)
 		r = pidfile_write(&config->pidfiles, serving->error, ERROR_MAX);
+	if (r == 0)
+		r = gateway_check_cgroup(config, serving->error, ERROR_MAX);
 	if (r == 0 && !gateway_is_unrecorded(config))
 		r = gateway_check_audit(config, true, NULL, serving->error, ERROR_MAX);
 	if (r == 0 && config->unshare)
@@ -118,6 +122,7 @@ static int prepare_single(struct serving *serving)
 
 	if (r)
 		return r;
+	(void)clearenv(); /* modules see none of it; config keeps a copy */
 	service_load(serving->config, &serving->service);
 	if (!serving->service.broken)
 		return 0;
@@ -158,7 +163,7 @@ static int finish(struct serving *serving, int r)
 /* --- the ways to serve ---------------------------------------------------------- */
 
 /* Serves one client, who may be nobody (-J), in this process. */
-static void run_session(struct serving *serving, int conn)
+static void run_session(struct serving *serving, int conn, int *messages)
 {
 	struct session_input input = {
 		.config = serving->config,
@@ -167,6 +172,7 @@ static void run_session(struct serving *serving, int conn)
 		.occupied = serving->service.occupied,
 		.pamh = serving->service.pamh,
 		.broken = serving->service.broken ? serving->service.text : NULL,
+		.messages = messages,
 	};
 
 	if (conn >= 0)
@@ -229,7 +235,7 @@ static int serve_once(struct serving *serving, struct gateway_sockets *sockets)
 	}
 	if (conn >= 0) {
 		renew_service(serving);
-		run_session(serving, conn);
+		run_session(serving, conn, NULL);
 	}
 	(void)notify_stopping(&serving->notify);
 	notify_done(&serving->notify);
@@ -257,7 +263,7 @@ static int serve_inetd(struct serving *serving, int conn)
 	r = prepare_single(serving);
 	if (r == 0) {
 		ready(serving);
-		run_session(serving, conn);
+		run_session(serving, conn, NULL);
 	} else {
 		single_refuse(conn, "the gateway cannot serve; its log says why");
 	}
@@ -297,7 +303,7 @@ static int execute(struct serving *serving, const struct inherited *inherited)
 		return finish(serving, r);
 	if (!config->no_pam)
 		ready(serving);
-	run_session(serving, -1);
+	run_session(serving, -1, &messages);
 	if (!serving->result.ran)
 		(void)dprintf(messages, "dived: %s\n", serving->result.fault.text); /* or nowhere */
 	(void)finish(serving, 0);
@@ -468,6 +474,7 @@ int main(int argc, char **argv)
 
 	if (argc < 1)
 		return STATUS_FAILURE;
+	(void)signal(SIGCHLD, SIG_DFL); /* ignored, it would take the program's status away */
 	int sealed = sealed_execute(argv, error, sizeof(error));
 	if (process_fill_standard())
 		return STATUS_FAILURE;

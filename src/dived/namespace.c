@@ -184,6 +184,11 @@ static int open_sources(const struct namespaces *namespaces, struct namespace_se
 			return r;
 		if (fd < 0)
 			continue;
+		/* What runs there is theirs, and would act as root outside: on /proc/sys, say. */
+		if (kind == NAMESPACE_USER && namespaces->ids_kept)
+			return refuse(fault, EPERM, source,
+				      "a user namespace, in which -P would leave programs the ids "
+				      "of root outside of it (--allow-insecure permits it)");
 		if (set->fds[kind] >= 0)
 			return refuse(fault, EINVAL, source,
 				      "a second namespace of one kind; -s, -N or --setns-pid names "
@@ -192,6 +197,26 @@ static int open_sources(const struct namespaces *namespaces, struct namespace_se
 		set->foreign = set->any = true;
 	}
 	return 0;
+}
+
+/*
+ * Root in the user namespace that owns a mount namespace says what is found there.  A
+ * program that enters the second without the first would run it with powers outside.
+ */
+static int judge_mounts(const struct namespace_set *set, struct fault *fault)
+{
+	struct stat owner, entered;
+	cleanup_fd int fd =
+		set->fds[NAMESPACE_MNT] < 0 ? -1 : ioctl(set->fds[NAMESPACE_MNT], NS_GET_USERNS);
+
+	if (fd < 0 || is_own(fd, NAMESPACE_USER))
+		return 0;
+	if (set->fds[NAMESPACE_USER] >= 0 && fstat(fd, &owner) == 0 &&
+	    fstat(set->fds[NAMESPACE_USER], &entered) == 0 && same_file(&owner, &entered))
+		return 0;
+	return fault_set(fault, MESSAGE_LAYER_SETUP, "namespace", EPERM,
+			 "-N, --setns-pid: the mount namespace belongs to a user namespace that is "
+			 "not entered with it");
 }
 
 int namespace_open(const struct namespaces *namespaces, struct namespace_set *ret,
@@ -215,6 +240,8 @@ int namespace_open(const struct namespaces *namespaces, struct namespace_set *re
 		set.any = true;
 	}
 	r = open_sources(namespaces, &set, fault);
+	if (r == 0)
+		r = judge_mounts(&set, fault);
 	if (r) {
 		namespace_set_done(&set);
 		return r;
@@ -341,7 +368,8 @@ static int learn_kinds(const struct namespaces *namespaces, struct fault *fault)
 }
 
 /* Opens them once, to see that it can be done, and beside what -s will make. */
-static int try_all(const struct namespaces *namespaces, unsigned made, char *error, size_t size)
+static int try_all(const struct namespaces *namespaces, unsigned made, bool *ret_enters_user,
+		   char *error, size_t size)
 {
 	struct namespace_set set = NAMESPACE_SET_EMPTY;
 	struct fault fault;
@@ -362,6 +390,7 @@ static int try_all(const struct namespaces *namespaces, unsigned made, char *err
 			       namespace_rows[i].name);
 		r = -EINVAL;
 	}
+	*ret_enters_user = set.fds[NAMESPACE_USER] >= 0 || (made & NAMESPACE_BIT(NAMESPACE_USER));
 	namespace_set_done(&set);
 	return r;
 }
@@ -372,6 +401,8 @@ int namespace_tie(const struct config *config, struct namespaces *ret, char *err
 	struct namespaces namespaces = NAMESPACES_NONE;
 	int r = 0;
 
+	namespaces.ids_kept =
+		config->no_setuid && config->inherited.uid == 0 && !config->allow_insecure;
 	for (size_t i = 0; i < config->setns.count && r == 0; i++)
 		r = tie_file(&namespaces, config->setns.items[i], error, error_size);
 	for (size_t i = 0; i < config->setns_pid.count && r == 0; i++)
@@ -382,7 +413,8 @@ int namespace_tie(const struct config *config, struct namespaces *ret, char *err
 		r = -EINVAL;
 	}
 	if (r == 0)
-		r = try_all(&namespaces, config->unshare, error, error_size);
+		r = try_all(&namespaces, config->unshare, &namespaces.enters_user, error,
+			    error_size);
 	if (r) {
 		namespaces_done(&namespaces);
 		return r;

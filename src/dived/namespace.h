@@ -78,7 +78,9 @@ struct namespaces {
 	size_t count;
 	int made[NAMESPACE_KINDS]; /* of -s; owned; -1 for none */
 	bool fresh_pid;		   /* -s pid for one program, which will be its pid 1 */
-	bool user_made;		   /* -s user: the maps are known */
+	bool enters_user; /* programs enter a user namespace, where ids are others than outside */
+	bool user_made;	  /* -s user: the maps are known */
+	bool ids_kept;	  /* -P of root: no user namespace is joined */
 	struct namespace_map uids;
 	struct namespace_map gids;
 	int alive;    /* the holder lives as long as this is open in any process; owned; -1 */

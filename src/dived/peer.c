@@ -329,3 +329,54 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 	memcpy(ret, name, sizeof(name));
 	return 0;
 }
+
+/* tty_nr of proc(5), as the kernel composes it. */
+static int terminal_number(dev_t device)
+{
+	unsigned low = minor(device);
+
+	return (int)((low & 0xff) | major(device) << 8 | (low & ~0xffU) << 12);
+}
+
+/* Whether the field of /proc/PID/stat is this number.  The name in it may hold anything. */
+static bool has_terminal(const char *stat, int number)
+{
+	const char *at = strrchr(stat, ')');
+	char wanted[16];
+	size_t len;
+
+	for (int i = 0; at && i < 5; i++) { /* state, parent, group, session, terminal */
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
+	}
+	len = (size_t)snprintf(wanted, sizeof(wanted), "%d ", number); /* fits */
+	return at && strncmp(at, wanted, len) == 0;
+}
+
+static bool peer_is_at(const struct peer *peer, dev_t device)
+{
+	cleanup_fd int proc = peer->pidfd >= 0 ? peer_open_proc(peer->pidfd) : -1;
+	char text[PROC_TEXT_MAX];
+
+	return proc >= 0 && proc_read(proc, "stat", text, sizeof(text)) >= 0 &&
+	       pidfd_lives(peer->pidfd) && has_terminal(text, terminal_number(device));
+}
+
+int peer_judge_terminal(const struct peer *peer, int fd, bool *ret_own, const char **ret_reason)
+{
+	int flags = fcntl(fd, F_GETFL);
+	char name[PEER_TTY_MAX];
+	struct stat info;
+
+	*ret_reason = "it is not open for reading and writing";
+	if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) != O_RDWR)
+		return -EACCES;
+	*ret_reason = "it is no terminal of this host";
+	if (peer_tty(fd, name) != 0 || fstat(fd, &info) != 0)
+		return -EACCES;
+	*ret_reason = "it belongs to another account";
+	if (info.st_uid != peer->uid)
+		return -EACCES;
+	*ret_own = peer_is_at(peer, info.st_rdev);
+	return 0;
+}

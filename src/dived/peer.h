@@ -57,3 +57,18 @@ bool peer_in_group(const struct peer *peer, gid_t gid);
  * Return: 0; -ENOTTY when it is no terminal; -ENOENT when it has no name here.
  */
 int peer_tty(int fd, char ret[PEER_TTY_MAX]);
+
+/**
+ * peer_judge_terminal() - may a program have this terminal of the client's to control
+ * @ret_own: it is the controlling terminal of the client's own session, which loses it;
+ *           else it must be nobody's, which only the attempt to take it can tell
+ * @ret_reason: why not
+ *
+ * The client must have it open for reading and writing, own it, and name it by a
+ * descriptor of the host's own file.  Its session is known by the terminal's number, in
+ * which terminals of other devpts instances may agree: whoever forges that takes a
+ * terminal from another session of his own, on which he could read and write already.
+ *
+ * Return: 0; -EACCES with *ret_reason set.
+ */
+int peer_judge_terminal(const struct peer *peer, int fd, bool *ret_own, const char **ret_reason);

@@ -76,11 +76,23 @@ static bool is_proof_due(const struct config *config, const struct peer *peer, b
 	return elevated && !peer->root;
 }
 
-int plan_decide(const struct config *config, const struct peer *peer,
+/*
+ * With -T, -O and -S there is no terminal but what the descriptors are, and a
+ * program that nobody waits for would outlive the master.
+ */
+static bool gets_terminal(const struct config *config, const struct request *request)
+{
+	return (request->hello.flags & MESSAGE_HELLO_TTY) && request->terminal < 0 &&
+	       !config->no_csctty && !config->no_fds && !config->no_setsid && !config->no_wait &&
+	       request->hello.wait != MESSAGE_WAIT_START;
+}
+
+int plan_decide(const struct config *config, const struct peer *peer, const struct request *request,
 		const struct plan_accounts *accounts, struct plan_decision *ret,
 		struct fault *fault)
 {
-	struct plan_decision decision = { .target = &accounts->target };
+	struct plan_decision decision = { .target = &accounts->target,
+					  .terminal = gets_terminal(config, request) };
 
 	decision.elevated = is_elevated(config, peer, decision.target);
 	decision.pam = !config->no_pam;
@@ -101,6 +113,9 @@ int plan_decide(const struct config *config, const struct peer *peer,
 			fault, MESSAGE_LAYER_REQUEST, NULL, 0,
 			"this gateway takes the client's root directory, which it must not "
 			"for a program with more privileges than the client");
+	if ((request->hello.flags & MESSAGE_HELLO_TTY_REQUIRED) && !decision.terminal)
+		return fault_set(fault, MESSAGE_LAYER_REQUEST, NULL, 0,
+				 "this gateway gives programs no terminal (-t)");
 	if (decision.pam && !decision.target->name)
 		return fault_set(fault, MESSAGE_LAYER_ACCOUNT, NULL, 0,
 				 "user id %u has no account name", (unsigned)decision.target->uid);
@@ -168,20 +183,35 @@ static int make_environment(struct maker *maker)
 	return error ? plan_no_memory(maker->fault) : 0;
 }
 
-/*
- * A terminal that the client wants to have as the program's controlling
- * terminal is refused rather than dropped: the program would run without.
- * -T, -O and -S say that no terminal is ever taken, so there it is dropped.
- */
-static int check_terminal(struct maker *maker)
+bool plan_takes_terminal(const struct config *config, const struct request *request)
 {
-	const struct config *config = maker->config;
+	return request->terminal >= 0 && !config->no_csctty && !config->no_fds &&
+	       !config->no_setsid;
+}
 
-	if (maker->request->terminal < 0 || config->no_csctty || config->no_fds ||
-	    config->no_setsid)
+static int make_terminal(struct maker *maker)
+{
+	const struct message_request *fixed = &maker->request->fixed;
+	struct plan *plan = &maker->plan;
+
+	if (plan_takes_terminal(maker->config, maker->request)) {
+		plan->terminal = PLAN_TERMINAL_TAKEN;
+		plan->taken = maker->request->terminal;
+		plan->taken_is_own = maker->session->terminal_is_own;
 		return 0;
-	return fault_set(maker->fault, MESSAGE_LAYER_REQUEST, NULL, 0,
-			 "this server takes no controlling terminal (DIVE_TERMINAL)");
+	}
+	if (!maker->decision->terminal)
+		return 0;
+	plan->terminal = PLAN_TERMINAL_NEW;
+	plan->terminal_modes = fixed->terminal;
+	plan->has_modes = fixed->flags & MESSAGE_REQUEST_MODES;
+	plan->foreground = fixed->flags & MESSAGE_REQUEST_FOREGROUND;
+	plan->tty_gid = maker->accounts->tty_gid;
+	/* Never where the client has furnished the root. */
+	plan->own_devpts = plan->root != PLAN_ROOT_CLIENT &&
+			   (plan->root != PLAN_ROOT_SAME ||
+			    (plan->namespaces && plan->namespaces->fds[NAMESPACE_MNT] >= 0));
+	return 0;
 }
 
 /* Whether the descriptor of wait mode 2 stays with the program. */
@@ -211,14 +241,19 @@ static int make_descriptors(struct maker *maker)
 
 		if (fd->number == request->wait_number && !is_wait_descriptor_used(maker))
 			continue;
+		/* With a terminal of its own the program gets nothing of the client's. */
+		bool replaced = fd->terminal && plan->terminal == PLAN_TERMINAL_NEW;
+
+		if (replaced && fd->number >= 3)
+			continue;
 		/* What a privileged program opens next must not become its standard error. */
 		for (; fill && next < 3 && next < fd->number; next++)
-			add_descriptor(plan, next, -1);
-		add_descriptor(plan, fd->number, fd->fd);
+			add_descriptor(plan, next, PLAN_FD_NULL);
+		add_descriptor(plan, fd->number, replaced ? PLAN_FD_TERMINAL : fd->fd);
 		next = fd->number < INT_MAX ? fd->number + 1 : INT_MAX;
 	}
 	for (; fill && next < 3; next++)
-		add_descriptor(plan, next, -1);
+		add_descriptor(plan, next, PLAN_FD_NULL);
 	return 0;
 }
 
@@ -254,8 +289,8 @@ static int choose_death_signal(const struct maker *maker)
 
 /* In this order: the program is looked up in the environment that it will have. */
 static int (*const parts[])(struct maker *maker) = {
-	check_terminal,	   plan_make_identity, plan_make_privileges, make_environment,
-	plan_make_command, plan_make_place,    make_descriptors,
+	plan_make_identity, plan_make_privileges, make_environment, plan_make_command,
+	plan_make_place,    make_terminal,	  make_descriptors,
 };
 
 int plan_make(const struct config *config, const struct peer *peer, const struct request *request,

@@ -28,9 +28,11 @@ struct plan_accounts {
 	struct account effective; /* of -e; zeroed without */
 	gid_t *effective_groups;  /* its groups; owned; NULL without -e */
 	size_t effective_group_count;
+	gid_t tty_gid; /* of the group tty, for a new terminal; (gid_t)-1 for none */
 };
 
 struct plan_decision {
+	bool terminal;		      /* the program gets a new pseudo-terminal */
 	bool elevated;		      /* the spawn gives the client more than it has */
 	bool authenticate;	      /* a proof of identity is due first */
 	bool pam;		      /* account and session phases are run */
@@ -47,9 +49,15 @@ struct plan_decision {
  *
  * Return: 0; -EACCES with *fault filled.
  */
-int plan_decide(const struct config *config, const struct peer *peer,
+int plan_decide(const struct config *config, const struct peer *peer, const struct request *request,
 		const struct plan_accounts *accounts, struct plan_decision *ret,
 		struct fault *fault);
+
+/*
+ * Whether the program is to take the terminal that the request names (DIVE_TERMINAL),
+ * which must then be judged.  -T, -O and -S say that none is ever taken.
+ */
+bool plan_takes_terminal(const struct config *config, const struct request *request);
 
 /* What the PAM session left in the process that ran it. */
 struct plan_session {
@@ -59,16 +67,26 @@ struct plan_session {
 	struct rlimit limits[RLIM_NLIMITS];
 	bool umask_set; /* a module set the umask */
 	mode_t umask;
-	bool keyring_set;			/* a module joined a session keyring */
-	uint64_t inheritable;			/* capabilities that a module has added */
-	bool moved;				/* a module changed root or mount namespace: */
-	int directory;				/* the program starts here; borrowed */
+	bool terminal_is_own; /* what DIVE_TERMINAL names has been judged: peer.h */
+	bool keyring_set;     /* a module joined a session keyring */
+	uint64_t inheritable; /* capabilities that a module has added */
+	bool moved;	      /* a module changed root or mount namespace: */
+	int directory;	      /* the program starts here; borrowed */
 	const struct namespace_set *namespaces; /* what the program enters; borrowed; may be NULL */
 };
 
+#define PLAN_FD_NULL	 (-1) /* /dev/null */
+#define PLAN_FD_TERMINAL (-2) /* the new terminal */
+
 struct plan_fd {
 	int number; /* in the program */
-	int source; /* borrowed from the request; -1 for /dev/null */
+	int source; /* borrowed from the request; or one of the above */
+};
+
+enum plan_terminal {
+	PLAN_TERMINAL_NONE,
+	PLAN_TERMINAL_NEW,   /* a new pseudo-terminal, whose master goes to the client */
+	PLAN_TERMINAL_TAKEN, /* one of the client's: `taken` */
 };
 
 /* What root directory the program gets, and how. */
@@ -126,7 +144,15 @@ struct plan {
 	mode_t umask;
 	struct plan_fd *fds; /* owned, sorted by number */
 	size_t fd_count;
-	unsigned ignored;  /* enum message_ignored: dispositions that stay ignored */
+	unsigned ignored; /* enum message_ignored: dispositions that stay ignored */
+	enum plan_terminal terminal;
+	struct message_terminal terminal_modes; /* what a new one begins with */
+	int taken;				/* borrowed */
+	bool taken_is_own; /* the client's session has it, and loses it; else nobody may have it */
+	bool has_modes;	   /* else only the size is meant */
+	bool foreground;   /* the program begins in the foreground of it */
+	bool own_devpts;   /* to be of the target's devpts, where there is one */
+	gid_t tty_gid;	   /* of the group tty; (gid_t)-1: as the devpts says */
 	bool new_session;  /* setsid(2) */
 	bool new_group;	   /* else: a process group of its own (not with -J -S) */
 	bool join_keyring; /* a fresh session keyring, made as the target */

@@ -23,7 +23,7 @@ struct process_state {
 	int32_t keyring; /* serial of the session keyring joined, 0 where the kernel has none */
 	struct process_place place;
 	uint64_t inheritable; /* capabilities */
-	bool known;	 /* process_prepare() has filled it */
+	bool known;	      /* process_prepare() has filled it */
 };
 
 /*

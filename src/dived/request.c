@@ -67,14 +67,15 @@ static int take_fds(struct reader *reader, struct packet *packet)
 
 		if (error)
 			return error;
-		if (entry.wait && request->wait_number >= 0)
+		if ((entry.flags & MESSAGE_FD_WAIT) && request->wait_number >= 0)
 			return refuse(reader,
 				      "the request passes more than one descriptor to wait for");
-		if (entry.wait)
+		if (entry.flags & MESSAGE_FD_WAIT)
 			request->wait_number = (int)entry.number;
 		fds[request->fd_count++] = (struct request_fd){
 			.number = (int)entry.number,
 			.fd = take_fd(&packet->fds[i]),
+			.terminal = entry.flags & MESSAGE_FD_TERMINAL,
 		};
 	}
 	return 0;

@@ -8,13 +8,15 @@
 
 #include "message.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct request_fd {
-	int number; /* number in the program */
-	int fd;	    /* ours; owned by the request */
+	int number;    /* number in the program */
+	int fd;	       /* ours; owned by the request */
+	bool terminal; /* the client's controlling terminal, as it says */
 };
 
 struct request {

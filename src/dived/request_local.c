@@ -32,7 +32,7 @@ static int add(struct request *request, int number)
 
 	if (fd < 0)
 		return -errno;
-	request->fds[request->fd_count++] = (struct request_fd){ number, fd };
+	request->fds[request->fd_count++] = (struct request_fd){ .number = number, .fd = fd };
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "sealed.h"
 
 #include "cleanup.h"
+#include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,20 +32,11 @@
 #define CHUNK ((size_t)1 << 30)
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
-/* By the words alone: a false alarm costs a copy. */
-static bool is_wanted(char *const *argv)
+static bool is_sealed(int fd)
 {
-	static const char *const words[] = { "-N", "--setns", "--setns-pid" };
+	int seals = fcntl(fd, F_GET_SEALS);
 
-	for (size_t i = 1; argv[0] && argv[i] && strcmp(argv[i], "--") != 0; i++)
-		for (size_t j = 0; j < ARRAY_LEN(words); j++) {
-			size_t len = strlen(words[j]);
-
-			if (strncmp(argv[i], words[j], len) == 0 &&
-			    (argv[i][len] == '\0' || argv[i][len] == '='))
-				return true;
-		}
-	return false;
+	return seals >= 0 && (seals & SEALS) == SEALS; /* a kernel to come may add others */
 }
 
 static int make_copy(int from)
@@ -66,12 +58,12 @@ static int make_copy(int from)
 
 int sealed_execute(char *const *argv, char *error, size_t error_size)
 {
-	if (!is_wanted(argv))
+	if (!config_joins(argv))
 		return 0;
 	cleanup_fd int own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (own < 0 && errno == ENOENT)
 		return 0; /* without /proc nothing of this will start: gateway.c says so */
-	if (own >= 0 && fcntl(own, F_GET_SEALS) == SEALS) {
+	if (own >= 0 && is_sealed(own)) {
 		(void)prctl(PR_SET_NAME, "dived"); /* else that of the copy; for ps(1) only */
 		return 0;
 	}

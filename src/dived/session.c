@@ -149,7 +149,7 @@ static int open_session(struct session *session, struct fault *fault)
 	if (r)
 		return r;
 	session->granted.namespaces = &session->namespaces;
-	r = child_prepare(&session->channel);
+	r = child_prepare(session->decision.terminal, &session->channel);
 	if (r == 0)
 		session->signals = r = supervise_open_signals(config->mode == CONFIG_MODE_EXECUTE);
 	process_park(&session->signals);
@@ -171,6 +171,7 @@ static int open_session(struct session *session, struct fault *fault)
 	}
 	session->granted.environment = session->pam_environment;
 	session->granted.namespaces = &session->namespaces; /* process_capture() filled it anew */
+	session->granted.terminal_is_own = session->terminal_is_own;
 	return r ? fault_set(fault, MESSAGE_LAYER_SESSION, "capture", -r,
 			     "the session's state cannot be read: %s", strerror(-r))
 		 : 0;
@@ -183,6 +184,53 @@ static int check_client(const struct session *session, struct fault *fault)
 
 	if (session->conn >= 0 && poll(&wait, 1, 0) > 0)
 		return fault_set(fault, MESSAGE_LAYER_REQUEST, "client", 0, "the client has gone");
+	return 0;
+}
+
+/* What the monitor has said by the time the program is executed. */
+static int meet_monitor(struct session *session, int *ret_master, pid_t *ret_program)
+{
+	for (;;) {
+		struct monitor_message message;
+		cleanup_fd int fd = -1;
+		int r = deadline_poll(session->channel.monitor_ours, POLLIN,
+				      deadline_after(REPLY_MS));
+
+		if (r == 0)
+			r = monitor_recv(session->channel.monitor_ours, &message, &fd);
+		if (r)
+			return r;
+		if (message.type == MONITOR_TERMINAL)
+			*ret_master = take_fd(&fd);
+		if (message.type != MONITOR_PROGRAM)
+			continue;
+		*ret_program = message.value;
+		return *ret_master < 0 ? -EPROTO : 0;
+	}
+}
+
+static int report_start(struct session *session, struct fault *fault)
+{
+	struct message_started started = { .pid = (uint32_t)session->program };
+	cleanup_fd int master = -1;
+	int r = 0;
+
+	if (session->config->no_wait)
+		started.flags |= MESSAGE_STARTED_NO_WAIT;
+	if (session->plan.terminal == PLAN_TERMINAL_NEW) {
+		pid_t program = 0;
+
+		r = meet_monitor(session, &master, &program);
+		started.pid = (uint32_t)program;
+		started.flags |= MESSAGE_STARTED_TTY;
+	}
+	if (r)
+		return fault_set(fault, MESSAGE_LAYER_SETUP, "monitor", -r,
+				 "the terminal's monitor cannot be reached: %s", strerror(-r));
+	/* A client that has gone is noticed, and dealt with, by supervise_run(). */
+	if (session->conn >= 0)
+		(void)message_send(session->conn, deadline_after(REPLY_MS), MESSAGE_STARTED,
+				   &started, sizeof(started), NULL, 0, &master, master >= 0);
 	return 0;
 }
 
@@ -202,7 +250,6 @@ static bool must_execute_here(const struct session *session)
 
 static int spawn(struct session *session, struct fault *fault)
 {
-	struct message_started started = { 0 };
 	int r = plan_make(session->config, &session->peer, &session->request, &session->accounts,
 			  &session->decision, &session->granted, &session->plan, fault);
 
@@ -214,7 +261,8 @@ static int spawn(struct session *session, struct fault *fault)
 	if (must_execute_here(session)) {
 		if (session->config->namespaces)
 			holder_end(session->config->namespaces); /* the descriptors keep them */
-		return child_execute(&session->plan, &session->channel, fault);
+		return child_execute(&session->plan, &session->channel, session->in->messages,
+				     fault);
 	}
 	session->facts.namespaces = &session->namespaces;
 	session->facts.new_mounts = session->plan.root == PLAN_ROOT_PIVOT;
@@ -236,12 +284,9 @@ static int spawn(struct session *session, struct fault *fault)
 	if (r)
 		return r;
 	introduce_tell(session, CONTROL_LIMIT, 0);
-	started.pid = (uint32_t)session->program;
-	started.flags = session->config->no_wait ? MESSAGE_STARTED_NO_WAIT : 0;
-	/* A client that has gone is noticed, and dealt with, by supervise_run(). */
-	if (session->conn >= 0)
-		(void)message_send(session->conn, deadline_after(REPLY_MS), MESSAGE_STARTED,
-				   &started, sizeof(started), NULL, 0, NULL, 0);
+	r = report_start(session, fault);
+	if (r)
+		return r;
 	request_close_fds(&session->request);
 	return 0;
 }
@@ -259,6 +304,7 @@ static int wait_for_program(struct session *session, struct fault *fault)
 		.local = session->config->mode == CONFIG_MODE_EXECUTE,
 		.shared = !session->plan.new_session && !session->plan.new_group,
 		.cgroup = session->config->cgroup_fd,
+		.monitor = session->channel.monitor_ours,
 	};
 	bool gone = false;
 	int r = supervise_run(&supervise, &session->exited, &gone);
@@ -285,12 +331,13 @@ static int serve(struct session *session, struct fault *fault)
 	if (r == 0)
 		r = look_up_accounts(session, fault);
 	if (r == 0)
-		r = plan_decide(session->config, &session->peer, &session->accounts,
-				&session->decision, fault);
+		r = plan_decide(session->config, &session->peer, &session->request,
+				&session->accounts, &session->decision, fault);
 	if (r)
 		return r;
 	introduce_describe(session);
-	if (session->decision.pam)
+	r = introduce_terminal(session, fault);
+	if (r == 0 && session->decision.pam)
 		r = authenticate(session, fault);
 	if (r)
 		return r;

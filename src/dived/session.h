@@ -18,6 +18,7 @@ struct session_input {
 	int control;	    /* the listener; -1 for none */
 	uint64_t occupied;  /* process_occupy() of the template */
 	pam_handle_t *pamh; /* from the template; NULL without PAM, or when it is broken */
+	int *messages;	    /* -J: where is said what keeps the program from running */
 	const char *broken; /* why PAM does not work; NULL when it does */
 };
 

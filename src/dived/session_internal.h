@@ -10,6 +10,7 @@
 #include "auth.h"
 #include "child.h"
 #include "control.h"
+#include "monitor.h"
 #include "plan.h"
 #include "process.h"
 #include "session.h"
@@ -31,6 +32,7 @@ struct session {
 	struct plan_decision decision;
 	struct process_state before;
 	struct plan_session granted;
+	bool terminal_is_own;	/* what is to be in it, too: it is filled late */
 	char **words;		/* owned array: forced command and the client's words, borrowed */
 	gid_t *groups;		/* owned, behind granted.groups */
 	char **pam_environment; /* owned, behind granted.environment */
@@ -76,6 +78,9 @@ int introduce_accounts(struct session *session, struct fault *fault);
 
 /* Fills what records and prompts say about the request, after plan_decide(). */
 void introduce_describe(struct session *session);
+
+/* Judges the terminal of DIVE_TERMINAL, if it is to be taken.  Return: 0; -EACCES. */
+int introduce_terminal(struct session *session, struct fault *fault);
 
 /* Tells the listener, if there is one. */
 void introduce_tell(const struct session *session, enum control_type type, uint32_t value);

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -114,10 +115,13 @@ static void judge_candidate(struct waiting *waiting, bool readable)
 /* As the listener does it; the service is read again in any case, when a client comes. */
 static void reload(struct waiting *waiting)
 {
+	cleanup_fd int fd = memfd_create("dived names", MFD_CLOEXEC);
 	char error[512] = "out of memory";
 
 	(void)notify_reloading(waiting->notify); /* see notify.h */
-	if (config_resolve(waiting->config, error, sizeof(error)))
+	/* A name service that hangs holds up nobody but the one client. */
+	if (fd < 0 || config_resolve(waiting->config, fd) ||
+	    config_adopt(waiting->config, fd, error, sizeof(error)))
 		log_error("%s: reload: %s; the names of before stay in force",
 			  waiting->config->address, error);
 	else

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "deadline.h"
+#include "monitor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +91,15 @@ enum supervise_delivery supervise_delivery(const struct config *config, const st
 /* A process that is gone already is no failure. */
 static void signal_program(const struct state *state, enum supervise_delivery how, int number)
 {
-	if (how == SUPERVISE_GROUP)
+	struct monitor_message message = { .type = MONITOR_SIGNAL,
+					   .kind = how == SUPERVISE_GROUP,
+					   .value = number };
+
+	if (how == SUPERVISE_DROP)
+		return;
+	if (state->in->monitor >= 0) /* which knows the program's id for sure */
+		(void)monitor_send(state->in->monitor, &message, -1);
+	else if (how == SUPERVISE_GROUP)
 		(void)kill(-state->in->program, number);
 	else if (how == SUPERVISE_PROGRAM)
 		(void)(state->pidfd >= 0 ? pidfd_send_signal(state->pidfd, number, NULL, 0)
@@ -103,9 +112,10 @@ static void deliver(const struct state *state, int number)
 	enum supervise_delivery how =
 		supervise_delivery(in->config, in->peer, in->hello, in->elevated, number);
 
-	/* The program leads an orphaned process group, where the kernel discards the
-	   default action of SIGTSTP. */
-	signal_program(state, how, number == SIGTSTP ? SIGSTOP : number);
+	/* Without a monitor the program leads an orphaned process group, where the kernel
+	   discards the default action of SIGTSTP. */
+	bool orphaned = in->monitor < 0;
+	signal_program(state, how, orphaned && number == SIGTSTP ? SIGSTOP : number);
 }
 
 /* Whatever the program has started, wherever it has gone to in the process tree. */
@@ -134,6 +144,16 @@ static void disconnect(struct state *state)
 	state->kill_at = deadline_after(KILL_MS);
 }
 
+static void resume(struct state *state, bool foreground)
+{
+	struct monitor_message message = { .type = MONITOR_CONTINUE, .kind = foreground };
+
+	if (state->in->monitor >= 0)
+		(void)monitor_send(state->in->monitor, &message, -1); /* or it has ended */
+	else
+		deliver(state, SIGCONT);
+}
+
 static void serve_client(struct state *state)
 {
 	struct message_expect expect = { MESSAGE_FROM_CLIENT, MESSAGE_STATE_RUNNING };
@@ -149,7 +169,7 @@ static void serve_client(struct state *state)
 		deliver(state, (int)signal_.number);
 	else if (packet.head.type == MESSAGE_CONTINUE &&
 		 message_get_continue(&packet, &resumed) == 0)
-		deliver(state, SIGCONT);
+		resume(state, resumed.foreground);
 	else
 		disconnect(state);
 	packet_done(&packet);
@@ -186,11 +206,50 @@ static void stop_with(const struct state *state)
 			       SIGCONT);
 }
 
+static void report_stop(struct state *state, int number)
+{
+	struct message_stopped stopped = { (uint32_t)number };
+
+	if (state->in->local)
+		stop_with(state);
+	if (state->conn >= 0 && !state->in->config->no_wait &&
+	    message_send(state->conn, deadline_after(PACKET_MS), MESSAGE_STOPPED, &stopped,
+			 sizeof(stopped), NULL, 0, NULL, 0))
+		disconnect(state);
+}
+
+/* The same as look(), through the monitor. */
+static int listen_to_monitor(struct state *state, struct message_exited *ret)
+{
+	for (;;) {
+		struct monitor_message message;
+		cleanup_fd int fd = -1;
+		int r = monitor_recv(state->in->monitor, &message, &fd);
+
+		if (r == -EAGAIN)
+			return 0;
+		if (r)
+			return r == -EPIPE ? -ECHILD : r;
+		if (message.type == MONITOR_STOPPED)
+			report_stop(state, message.value);
+		if (message.type != MONITOR_EXITED)
+			continue;
+		*ret = (struct message_exited){ message.kind ? MESSAGE_EXIT_SIGNAL
+							     : MESSAGE_EXIT_STATUS,
+						(uint32_t)message.value };
+		while (waitpid(state->in->program, NULL, 0) < 0 && errno == EINTR)
+			; /* the monitor exits with its last word */
+		return 1;
+	}
+}
+
 /* Looks for a change of the program.  Return: 1 it has ended and *ret says how; 0; -errno. */
 static int look(struct state *state, struct message_exited *ret)
 {
 	siginfo_t info;
 
+	if (state->in->monitor >= 0)
+		return listen_to_monitor(state, ret);
 	for (;;) {
 		memset(&info, 0, sizeof(info));
 		if (waitid(P_PID, (id_t)state->in->program, &info, WEXITED | WSTOPPED | WNOHANG))
@@ -207,13 +266,7 @@ static int look(struct state *state, struct message_exited *ret)
 							(uint32_t)info.si_status };
 			return 1;
 		}
-		struct message_stopped stopped = { (uint32_t)info.si_status };
-		if (state->in->local)
-			stop_with(state);
-		if (state->conn >= 0 && !state->in->config->no_wait &&
-		    message_send(state->conn, deadline_after(PACKET_MS), MESSAGE_STOPPED, &stopped,
-				 sizeof(stopped), NULL, 0, NULL, 0))
-			disconnect(state);
+		report_stop(state, info.si_status);
 	}
 }
 
@@ -259,6 +312,7 @@ static int turn(struct state *state, struct message_exited *ret)
 		{ .fd = state->in->signals, .events = POLLIN },
 		{ .fd = state->pidfd, .events = POLLIN },
 		{ .fd = state->conn, .events = POLLIN },
+		{ .fd = state->in->monitor, .events = POLLIN },
 	};
 
 	if (poll(waits, ARRAY_LEN(waits), deadline_left(state->kill_at)) < 0 && errno != EINTR)

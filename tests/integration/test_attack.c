@@ -106,6 +106,7 @@ static void test_reload_forgives_nothing(void **state)
 	probe_expect("answers=wrong|");
 	hostile_close(&wrong);
 	gateway_signal(&gateway, SIGHUP);
+	gateway_expect_notify(&gateway, "RELOADING=1");
 	gateway_expect_notify(&gateway, "READY=1");
 	answer(&gateway, &right, ATTACK_RIGHT);
 	hostile_expect(&right, MESSAGE_STARTED, &packet);

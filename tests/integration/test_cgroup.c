@@ -216,6 +216,12 @@ static void test_start_up_errors(void **state)
 	gateway_expect_refusal(RUN_WORDS("@refused", "--cgroup", in_group("cgroup.procs")),
 			       "Not a directory");
 	gateway_expect_refusal(RUN_WORDS("@refused", "--cgroup", ""), "--cgroup");
+	/* Else the first client that goes would kill the gateway. */
+	gateway_expect_refusal(RUN_WORDS("@refused", "-p", in_group("cgroup.procs"), "--cgroup",
+					 group, "--on-disconnect", "kill"),
+			       "--on-disconnect kill: dived itself is in the cgroup");
+	gateway_start(&gateway, RUN_WORDS("-p", in_group("cgroup.procs"), "--cgroup", group));
+	gateway_stop(&gateway);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, group_setup, group_teardown)

@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -64,6 +65,8 @@ struct row {
 	const char *options[4]; /* of dived, more */
 	const char *word;	/* an option of dive */
 	bool narrow;		/* dived is started through NARROW */
+	bool terminal;		/* dive is at a terminal, so the program gets a new one */
+	bool taken;		/* ... or that one (DIVE_TERMINAL) */
 };
 
 /* clang-format off */
@@ -94,6 +97,31 @@ static const struct row rows[] = {
 	{ FAILS("undumpable", SYS_prctl, EINVAL), ONLY(0, PR_SET_DUMPABLE) },
 	{ FAILS("no-new-privs", SYS_prctl, EINVAL), ONLY(0, PR_SET_NO_NEW_PRIVS), .options = { "-X" } },
 	{ FAILS("no-new-privs", SYS_prctl, SAID), ONLY(0, PR_SET_NO_NEW_PRIVS), .options = { "-X" } },
+	{ FAILS("terminal", SYS_ioctl, EIO), ONLY(1, TIOCSPTLCK), .terminal = true },
+	{ FAILS("terminal", SYS_ioctl, EMFILE), ONLY(1, TIOCGPTPEER), .terminal = true },
+	{ FAILS("terminal", SYS_fcntl, EMFILE), ONLY(1, F_DUPFD_CLOEXEC), .terminal = true },
+	{ FAILS("terminal", SYS_ioctl, EINVAL), ONLY(1, TIOCSWINSZ), .terminal = true },
+	{ FAILS("terminal", SYS_ioctl, EIO), ONLY(1, TCGETS), .terminal = true },
+	{ FAILS("terminal", SYS_ioctl, EINVAL), ONLY(1, TCSETS), .terminal = true },
+	{ FAILS("terminal", SYS_fchown, EPERM), .terminal = true },
+	{ FAILS("terminal", SYS_fchmod, EPERM), .terminal = true },
+	{ FAILS("terminal", SYS_sendmsg, ENOBUFS), .terminal = true },
+	{ FAILS("monitor", SYS_setsid, EPERM), .terminal = true },
+	{ FAILS("monitor", SYS_ioctl, EPERM), ONLY(1, TIOCSCTTY), .terminal = true },
+	{ FAILS("monitor", SYS_pidfd_open, EMFILE), .terminal = true },
+	{ FAILS("monitor", SYS_clone, EAGAIN), .terminal = true },
+	{ FAILS("monitor", SYS_setpgid, EPERM), .terminal = true },
+	{ FAILS("monitor", SYS_ioctl, EIO), ONLY(1, TIOCSPGRP), .terminal = true },
+	{ FAILS("free-terminal", SYS_setsid, EPERM), .options = { "-s", "pid" }, .taken = true },
+	{ FAILS("free-terminal", SYS_ioctl, EIO), ONLY(1, TIOCSCTTY), .options = { "-s", "pid" }, .taken = true },
+	{ FAILS("free-terminal", SYS_ioctl, EIO), ONLY(1, TIOCNOTTY), .options = { "-s", "pid" }, .taken = true },
+	{ FAILS("session", SYS_ioctl, EIO), ONLY(1, TIOCSCTTY), .taken = true },
+	{ FAILS("session", SYS_ioctl, EPERM), ONLY(1, TIOCSCTTY), .taken = true,
+	  .says = "(session): the terminal (DIVE_TERMINAL) is that of another session" },
+	/* As above, in the process that its monitor has forked. */
+	{ FAILS("ids", SYS_setresuid, EAGAIN), .terminal = true },
+	{ FAILS("exec", SYS_execve, EPERM), .status = 126, .terminal = true,
+	  .says = "exec: touch: Operation not permitted" },
 	{ FAILS("directory", SYS_fchdir, EACCES) },
 	{ FAILS("groups", SYS_setgroups, EPERM) },
 	{ FAILS("nproc", SYS_prlimit64, EPERM), SETS(RLIMIT_NPROC) },
@@ -173,23 +201,43 @@ static void start(const struct row *row)
 		trail_serve(options);
 }
 
+/* The same at a terminal, where there is one output. */
+static void expect_refused_at_terminal(struct run_options *options, int status, const char *says)
+{
+	cleanup_free const char **argv = run_dive_words(&trail.gateway, RUN_WORDS("touch", RAN));
+
+	options->argv = argv;
+	pty_start(&trail.pty, options);
+	pty_expect(&trail.pty, says);
+	assert_int_equal(pty_wait(&trail.pty), status);
+	pty_done(&trail.pty);
+}
+
 /* alice is refused, in these words, with nothing on standard output. */
 static void expect_refused(const struct row *row)
 {
+	static const char *const taking[] = { "PATH=/usr/bin:/bin", "DIVE_TERMINAL=@0", NULL };
 	cleanup_fd int null = MUST_INT(open("/dev/null", O_RDWR | O_CLOEXEC));
 	const struct run_fd high = { null, HIGH };
+	struct run_options options = { .account = "alice", .fds = &high, .fd_count = 1 };
+	int status = row->status ? row->status : 77;
 	char brackets[64];
+	const char *says = row->says ? row->says : brackets;
 
 	(void)snprintf(brackets, sizeof(brackets),
 		       "dive: set-up: the program could not be set up (%s)", row->step); /* fits */
-	run_dive(&trail.client,
-		 &(struct run_options){ .account = "alice", .fds = &high, .fd_count = 1 },
-		 &trail.gateway,
-		 row->word ? RUN_WORDS(row->word, "touch", RAN) : RUN_WORDS("touch", RAN));
-	run_assert_status(&trail.client, row->status ? row->status : 77);
-	assert_string_equal(trail.client.out, "");
-	assert_contains(trail.client.err, row->says ? row->says : brackets);
-	run_done(&trail.client);
+	if (row->taken)
+		options.envp = taking;
+	if (row->terminal || row->taken) {
+		expect_refused_at_terminal(&options, status, says);
+	} else {
+		run_dive(&trail.client, &options, &trail.gateway,
+			 row->word ? RUN_WORDS(row->word, "touch", RAN) : RUN_WORDS("touch", RAN));
+		run_assert_status(&trail.client, status);
+		assert_string_equal(trail.client.out, "");
+		assert_contains(trail.client.err, says);
+		run_done(&trail.client);
+	}
 	assert_int_equal(access(RAN, F_OK), -1);
 }
 

@@ -154,7 +154,7 @@ static void test_other_version(void **state)
 	start(&command, RUN_WORDS(fake.address, "id"), NULL);
 	fake_accept(&fake);
 	fake_send_raw(&fake, &head, sizeof(head));
-	expect_failure(&command, 3, "this dive speaks version 1 and the server version 7");
+	expect_failure(&command, 3, "this dive speaks version 2 and the server version 8");
 }
 
 /* What a server may say, and what it may not, at each point of the conversation. */
@@ -283,7 +283,7 @@ static void test_terminal_to_take(void **state)
 		int status;
 		const char *text;
 	} cases[] = {
-		{ NULL, 77, "takes no controlling terminal (DIVE_TERMINAL)" },
+		{ NULL, 77, "(DIVE_TERMINAL) is not taken" },
 		{ "-T", 0, "alice" },
 	};
 

@@ -283,6 +283,26 @@ static void test_in_a_container(void **state)
 	gateway_stop(&gateway);
 }
 
+/* Root inside mounts a file of the host's root where the next program's content goes. */
+static void test_not_written_as_root_outside(void **state)
+{
+	(void)state;
+	sandbox_write(EXISTING, 0666, "%s", "");
+	sandbox_write(MISSING, 0600, "of the host");
+	gateway_start(&gateway, RUN_WORDS("-s", "user,mnt", "-t", "uid_map", "0 100000 65536", "-t",
+					  "gid_map", "0 100000 65536", "-t", EXISTING, "text", "-u",
+					  "root", UNASKED));
+	expect_output(&alice,
+		      RUN_WORDS("/bin/sh", "-c",
+				"cat " EXISTING " && mount --bind " MISSING " " EXISTING),
+		      "text");
+	expect_refused(&alice, RUN_WORDS("/bin/true"),
+		       "(contents): " EXISTING ": Permission denied");
+	expect_content(MISSING, "of the host");
+	MUST(unlink(MISSING));
+	gateway_stop(&gateway);
+}
+
 static void test_start_up_errors(void **state)
 {
 	(void)state;
@@ -307,6 +327,7 @@ int main(void)
 		TEST(test_what_is_no_file),
 		TEST(test_inside_namespaces_and_outside_of_the_root),
 		TEST(test_in_a_container),
+		TEST(test_not_written_as_root_outside),
 		TEST(test_start_up_errors),
 	};
 

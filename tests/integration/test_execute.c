@@ -237,6 +237,19 @@ static void test_first_process(void **state)
 
 /* --- with a session ------------------------------------------------------------------- */
 
+/* Ignored, SIGCHLD would let nobody wait for the program. */
+static void test_ignored_child_signal(void **state)
+{
+	(void)state;
+	run_done(&dived);
+	run_start(&dived, &(struct run_options){
+				  .argv = RUN_WORDS("/bin/sh", "-c", "trap '' CHLD; exec \"$@\"",
+						    "sh", sandbox_dived(), "-J", "-s", "pid", "--",
+						    "/bin/sh", "-c", "exit 7") });
+	run_wait(&dived);
+	expect(7, "");
+}
+
 static void test_session(void **state)
 {
 	(void)state;
@@ -402,6 +415,7 @@ int main(void)
 		TEST(test_as_it_is),
 		TEST(test_ordinary_user),
 		TEST(test_first_process),
+		TEST(test_ignored_child_signal),
 		TEST(test_session),
 		TEST(test_conversation),
 		TEST(test_records),

@@ -197,8 +197,8 @@ static void test_deeds(void **state)
 static void test_no_memory(void **state)
 {
 	static const struct deed starving[] = {
-		{ HOSTILE_PATH " client=alice %s exhaust", "FFFFRR" },
-		{ HOSTILE_PATH " client=alice %s exhaust-but-one", "FFFFRR" },
+		{ HOSTILE_PATH " client=alice %s exhaust=0", "FFFFRR" },
+		{ HOSTILE_PATH " client=alice %s exhaust=24", "FFFFRR" },
 	};
 	struct gateway gateway;
 
@@ -325,6 +325,26 @@ static void test_stuck_password_change(void **state)
 	}
 }
 
+/* One module takes the signals away, and the next hangs: the watchdog has taken them back. */
+static void test_stuck_behind_deaf(void **state)
+{
+	struct gateway gateway;
+	struct run dive;
+
+	(void)state;
+	sandbox_service("probe", "auth required " HOSTILE_PATH " client=alice ignore block\n"
+				 "account required " PROBE_PATH " client=alice only=account hang\n"
+				 "session required pam_permit.so\n");
+	gateway_start(&gateway, RUN_WORDS("-u", "bob", "-x", "probe", "--auth-timeout", "1"));
+	run_dive(&dive, &(struct run_options){ .account = "alice" }, &gateway,
+		 RUN_WORDS("-n", "true"));
+	run_assert_status(&dive, 77);
+	assert_contains(dive.err, "did not return in time (account check)");
+	serve_carol(&gateway);
+	run_done(&dive);
+	gateway_stop(&gateway);
+}
+
 /* A child of a module's holds the place of its session, and no other. */
 static void test_children_hold_places(void **state)
 {
@@ -363,6 +383,7 @@ int main(void)
 		TEST(test_alarm),
 		TEST(test_stuck),
 		TEST(test_stuck_password_change),
+		TEST(test_stuck_behind_deaf),
 		TEST(test_children_hold_places),
 	};
 

@@ -27,6 +27,7 @@
 static struct run server;
 static struct run client;
 static struct inetd inetd;
+static int log_fd = -1; /* of a syslog daemon */
 static struct gateway served = { .address = ADDRESS };
 static const struct run_options alice = { .account = "alice" };
 
@@ -43,6 +44,8 @@ static int teardown(void **state)
 	run_done(&client);
 	run_done(&server);
 	inetd_close(&inetd);
+	if (log_fd >= 0)
+		sandbox_syslog_close(&log_fd);
 	(void)unlink(ADDRESS); /* of a server that was killed */
 	return sandbox_test_teardown(state);
 }
@@ -121,12 +124,16 @@ static void test_socat(void **state)
 /* Its own end of a pair is root's: whoever connects would be a root client. */
 static void test_socat_with_a_pair(void **state)
 {
+	char line[1024];
+
 	(void)state;
+	log_fd = sandbox_syslog_open();
 	start_server(RUN_WORDS(SOCAT, "UNIX-LISTEN:" ADDRESS ",fork,mode=0666",
 			       "EXEC:" DIVED " -i --no-pam -u root"));
 	run_dive(&client, &alice, &served, RUN_WORDS("sh", "-c", "id > /run/dive-test/proof"));
-	run_assert_status(&client, 77);
-	assert_non_null(strstr(client.err, "its log says why"));
+	sandbox_syslog_expect(log_fd, "one end of a socket pair", line, sizeof(line));
+	/* 77, or 127 where socat has not carried the refusal over before it saw the end. */
+	assert_true(client.status == 77 || client.status == 127);
 	assert_int_equal(access("/run/dive-test/proof", F_OK), -1);
 	stop_server();
 }

@@ -184,6 +184,7 @@ static void test_running_session_notices_nothing(void **state)
 	sandbox_service("probe", "auth include /nonesuch\n" REST);
 	expect(&gateway, "authentication is not available");
 	gateway_signal(&gateway, SIGHUP);
+	gateway_expect_notify(&gateway, "RELOADING=1");
 	gateway_expect_notify(&gateway, "READY=1");
 	family_await(FAMILY_SESSION, 1);
 	probe_assert_phases("authenticate account account establish open");

@@ -25,9 +25,11 @@ static int open_executable(const struct gateway *gateway, int flags, char *path,
 
 static void test_copy_is_sealed(void **state)
 {
-	static const char *const options[][2] = {
+	static const char *const options[][6] = {
 		{ "-N", "/proc/self/ns/net" },
-		{ "--setns=/proc/self/ns/uts", NULL },
+		{ "--setns=/proc/self/ns/uts" },
+		/* Here "--" is a value. */
+		{ "-t", "/run/dive-test/file", "--", "-N", "/proc/self/ns/net" },
 	};
 
 	(void)state;
@@ -36,7 +38,7 @@ static void test_copy_is_sealed(void **state)
 		struct run command;
 		char path[PATH_MAX];
 
-		gateway_start(&gateway, RUN_WORDS(options[i][0], options[i][1]));
+		gateway_start(&gateway, options[i]);
 		cleanup_fd int readable =
 			MUST_INT(open_executable(&gateway, O_RDONLY, path, sizeof(path)));
 		cleanup_fd int writable = open_executable(&gateway, O_WRONLY, path, sizeof(path));

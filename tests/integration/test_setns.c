@@ -319,6 +319,30 @@ static void test_child_is_closed_to_the_container(void **state)
 	MUST(rmdir(freezer));
 }
 
+/* The interpreter of a program is looked up while dived's descriptors could still be open. */
+static void test_no_descriptor_leads_out(void **state)
+{
+	static const int ranges[][2] = { { 3, 20 }, { 1020, 1050 } };
+	char program[64];
+
+	(void)state;
+	start_box(NULL);
+	(void)snprintf(program, sizeof(program), "/proc/%d/root/program", box.pid); /* fits */
+	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ""), "-H", "-h", "/", "-O"));
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+		for (int fd = ranges[i][0]; fd < ranges[i][1]; fd++) {
+			struct run command;
+
+			sandbox_write(program, 0755, "#!/proc/self/fd/%d/bin/true\n", fd);
+			run_dive(&command, &alice, &gateway, RUN_WORDS("/program"));
+			if (command.status == 0)
+				FAIL("descriptor %d leads out of the container", fd);
+			run_assert_status(&command, 127);
+			run_done(&command);
+		}
+	gateway_stop(&gateway);
+}
+
 static int trail_container_teardown(void **state)
 {
 	container_stop(&box);
@@ -335,6 +359,7 @@ int main(void)
 		TEST(test_parts),
 		TEST(test_mount_outlives_its_process),
 		TEST(test_user_namespace_of_root),
+		TEST(test_no_descriptor_leads_out),
 		cmocka_unit_test_teardown(test_child_is_closed_to_the_container, freezer_teardown),
 		cmocka_unit_test_setup_teardown(test_audited_shell, trail_setup,
 						trail_container_teardown),

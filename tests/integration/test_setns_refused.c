@@ -131,6 +131,30 @@ static void test_not_a_namespace(void **state)
 		expect_start_refused(cases[i].option, cases[i].value, cases[i].text);
 }
 
+/* The program would be root of the host where somebody else says what it executes. */
+static void test_ids_of_root_are_not_taken_in(void **state)
+{
+	static const char refused[] = "a user namespace, in which -P would leave programs the ids";
+	static const char *const argv[][2] = { { "-P" }, { "-P", "--no-pam" } };
+
+	(void)state;
+	container_start(&box, &(struct container_options){ .flags = CLONE_NEWUSER | CLONE_NEWUTS,
+							   .map = "0 100000 65536" });
+	for (size_t i = 0; i < ARRAY_LEN(argv); i++) {
+		gateway_expect_refusal(RUN_WORDS("@refused", "--setns-pid", name_of(&box, ""),
+						 argv[i][0], argv[i][1]),
+				       refused);
+		gateway_expect_refusal(
+			RUN_WORDS("@refused", "-N", name_of(&box, "/user"), argv[i][0], argv[i][1]),
+			refused);
+	}
+	gateway_start(&gateway,
+		      RUN_WORDS("--setns-pid", name_of(&box, ""), "-P", "--allow-insecure"));
+	gateway_stop(&gateway);
+	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ":uts"), "-P"));
+	gateway_stop(&gateway);
+}
+
 static void test_two_of_a_kind(void **state)
 {
 	static const char second[] = "a second namespace of one kind";
@@ -316,6 +340,7 @@ int main(void)
 		TEST(test_own_namespaces_of_a_process_that_has_ended),
 		TEST(test_number_of_another_process),
 		TEST(test_not_a_namespace),
+		TEST(test_ids_of_root_are_not_taken_in),
 		TEST(test_two_of_a_kind),
 		TEST(test_file_that_changes),
 		TEST(test_links_to_a_process),

@@ -6,6 +6,7 @@
  */
 #include "place_scene.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -235,6 +236,31 @@ static void test_failure_with_detach(void **state)
 			       "exit status 5");
 }
 
+/* Nobody is left to set up for: the teardown sees that nothing is left of it. */
+static void test_stopped_meanwhile(void **state)
+{
+	static const char *const lists[] = { "uts", "pid" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		struct run dived;
+
+		print_message("case: -s %s\n", lists[i]);
+		(void)unlink("/run/dive-test/begun");
+		sandbox_write(SETUP, 0755, "#!/bin/sh\n: >/run/dive-test/begun\nexec sleep 50\n");
+		run_start(&dived, &(struct run_options){
+					  .argv = RUN_WORDS(sandbox_dived(), "@stopped", "-s",
+							    lists[i], "--setup", SETUP) });
+		while (access("/run/dive-test/begun", F_OK))
+			(void)poll(NULL, 0, 1);
+		run_signal(&dived, SIGTERM);
+		run_wait(&dived);
+		assert_int_equal(dived.signal, SIGTERM);
+		run_done(&dived);
+		assert_int_equal(sandbox_test_teardown(state), 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int main(void)
@@ -249,6 +275,7 @@ int main(void)
 		TEST(test_failures_end_the_start),
 		TEST(test_files_that_cannot_be_run),
 		TEST(test_failure_with_detach),
+		TEST(test_stopped_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, show_group_setup, sandbox_group_teardown);

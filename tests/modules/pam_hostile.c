@@ -5,8 +5,8 @@
  *	only=PHASE      the arguments that follow count in this phase only
  *	client=NAME     ... for this PAM_RUSER only
  *
- * and one or more of the actions below, in their order.  PHASE is as for pam_probe,
- * which hangs, kills, changes the user and makes system calls fail.  What it forks and
+ * and one or more of the actions below, in their order, or exhaust=BYTES.  PHASE is as for
+ *pam_probe, which hangs, kills, changes the user and makes system calls fail.  What it forks and
  * leaves behind is called HOSTILE_CHILD, for the test to end.
  */
 #include <errno.h>
@@ -33,8 +33,7 @@
 #define PROMPTS	      1000
 #define BIG	      (1024 * 1024)
 #define LEAKS	      100
-#define CHUNK	      24 /* what fits the smallest piece that malloc(3) hands out */
-#define CHUNKS	      4
+#define SMALL	      64
 
 static int crash(pam_handle_t *pamh)
 {
@@ -272,8 +271,11 @@ static int change_limits(pam_handle_t *pamh)
 	return PAM_SUCCESS;
 }
 
-/* From now on mmap(2) and brk(2) find no memory, and what is at hand is used up. */
-static int exhaust(unsigned spare)
+/*
+ * From now on mmap(2) and brk(2) find no memory, and what is at hand is used up, but for
+ * so many bytes in one piece.
+ */
+static int exhaust(size_t spare)
 {
 	static struct sock_filter filter[] = {
 		{ BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr) },
@@ -284,30 +286,16 @@ static int exhaust(unsigned spare)
 		{ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW },
 	};
 	static const struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
-	static void *chunks[CHUNKS];
+	static void *piece;
 
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		return PAM_SYSTEM_ERR;
-	for (unsigned i = 0; i < spare; i++)
-		chunks[i] = malloc(CHUNK);
-	for (size_t size = BIG; size > 0; size = size > CHUNK ? size / 2 : size - 1)
+	piece = spare ? malloc(spare) : NULL;
+	for (size_t size = BIG; size > 0; size = size > SMALL ? size / 2 : size - 1)
 		while (malloc(size))
 			; /* of no use but that nobody else has it */
-	for (unsigned i = 0; i < spare; i++)
-		free(chunks[i]);
+	free(piece);
 	return PAM_SUCCESS;
-}
-
-static int exhaust_memory(pam_handle_t *pamh)
-{
-	(void)pamh;
-	return exhaust(0);
-}
-
-static int exhaust_all_but_one(pam_handle_t *pamh)
-{
-	(void)pamh;
-	return exhaust(1);
 }
 
 static const struct action {
@@ -340,12 +328,12 @@ static const struct action {
 	{ "chroot", change_root },
 	{ "umask", change_umask },
 	{ "limits", change_limits },
-	{ "exhaust", exhaust_memory },
-	{ "exhaust-but-one", exhaust_all_but_one },
 };
 
 static int act(pam_handle_t *pamh, const char *word)
 {
+	if (strncmp(word, "exhaust=", 8) == 0)
+		return exhaust(strtoul(word + 8, NULL, 10));
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (strcmp(actions[i].name, word) == 0)
 			return actions[i].act(pamh);

@@ -15,10 +15,10 @@
  *	hang[=deaf]     never return; deaf: with all signals blocked
  *	kill            end the process
  *	leak            leave a descriptor open that programs inherit
- *	fail=NUMBER,ERRNO[,INDEX=VALUE|,INDEX!VALUE]...
+ *	fail=NUMBER,ERRNO[,INDEX=VALUE|,INDEX!VALUE|,INDEX>VALUE]...
  *	                from now on this system call fails in every process that is forked
- *	                from this one, where the arguments (their low 32 bits) are, or are
- *	                not, these; with errno 0 it does nothing and says it has
+ *	                from this one, where the arguments (their low 32 bits) are, are not,
+ *	                or are above these; with errno 0 it does nothing and says it has
  *	fail-here=...   the same in this process too
  *	return=CODE     a number of <security/_pam_types.h>; ends the list
  *
@@ -270,13 +270,14 @@ static void add_instruction(unsigned code, unsigned long value)
 			(struct sock_filter){ .code = (unsigned short)code, .k = (unsigned)value };
 }
 
-/* Goes on where the field of seccomp_data is (or is not) the value, else allows the call. */
-static void add_condition(size_t offset, unsigned long value, bool equal)
+/* Goes on where the field of seccomp_data is, is not or is above the value, else allows the call.
+ */
+static void add_condition(size_t offset, unsigned long value, char sign)
 {
 	add_instruction(BPF_LD | BPF_W | BPF_ABS, offset);
-	add_instruction(BPF_JMP | BPF_JEQ | BPF_K, value);
-	filter[failing.len - 1].jt = !equal; /* marked; see make_filter() */
-	filter[failing.len - 1].jf = equal;
+	add_instruction(BPF_JMP | (sign == '>' ? BPF_JGT : BPF_JEQ) | BPF_K, value);
+	filter[failing.len - 1].jt = sign == '!'; /* marked; see make_filter() */
+	filter[failing.len - 1].jf = sign != '!';
 }
 
 /* There is one ABI in a test, and its numbers are little-endian.  Returns whether it is
@@ -288,16 +289,16 @@ static bool make_filter(const char *text)
 	unsigned long error = *at == ',' ? strtoul(at + 1, &at, 10) : 0;
 
 	failing.len = 0;
-	add_condition(offsetof(struct seccomp_data, nr), number, true);
+	add_condition(offsetof(struct seccomp_data, nr), number, '=');
 	while (*at == ',' && failing.len + 4 <= FILTER_MAX) {
 		unsigned long index = strtoul(at + 1, &at, 10);
-		bool equal = *at == '=';
+		char sign = *at;
 
-		if ((!equal && *at != '!') || index > 5)
+		if ((sign != '=' && sign != '!' && sign != '>') || index > 5)
 			return false;
 		number = strtoul(at + 1, &at, 0);
 		add_condition(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t),
-			      number, equal);
+			      number, sign);
 	}
 	add_instruction(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
 	add_instruction(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);

@@ -11,10 +11,14 @@
  *	show up              bring the loopback device up
  *	show loopback        connect to itself by way of 127.0.0.1
  *	show signals [stay]  "ready PID", then "got N" for every signal that comes; exits
- *	                     with 32 + N on HUP, QUIT and TERM unless it is to stay
+ *	                     with 32 + N on HUP, QUIT and TERM unless it is to stay;
+ *			     "size ROWS COLUMNS." with SIGWINCH
  *	show shield CMD...   block every signal, ignore every signal, execute CMD
  *	show ignore N CMD... ignore signal N, execute CMD
  *	show umask N CMD...  set the umask (octal), execute CMD
+ *	show inject	     put a byte into the terminals behind 0, 1, 2, 9 and /dev/tty
+ *	show flood N	     write N bytes of a pattern
+ *	show check N	     read N bytes, which must be that pattern
  *	show bind PORT	     "bound", or why a TCP socket of 127.33.11.80 cannot be bound to it
  *
  * It depends on libc only and is built without sanitizers: both would change
@@ -308,6 +312,56 @@ static int bind_port(int port)
 	return 0;
 }
 
+/* TIOCSTI: as if the byte had been typed there. */
+static void inject(void)
+{
+	const int fds[] = { 0, 1, 2, 9, open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) };
+	const char byte = 'Z';
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		(void)printf("inject%zu=%s\n", i, ioctl(fds[i], TIOCSTI, &byte) ? "no" : "yes");
+}
+
+static unsigned char pattern(unsigned long at)
+{
+	return (unsigned char)(at ^ at >> 8 ^ at >> 16);
+}
+
+static int flood(unsigned long size)
+{
+	unsigned char bytes[4096];
+
+	for (unsigned long done = 0; done < size;) {
+		size_t len = size - done < sizeof(bytes) ? size - done : sizeof(bytes);
+		ssize_t sent;
+
+		for (size_t i = 0; i < len; i++)
+			bytes[i] = pattern(done + i);
+		sent = write(1, bytes, len);
+		if (sent <= 0)
+			return 1;
+		done += (unsigned long)sent;
+	}
+	return 0;
+}
+
+static int check(unsigned long size)
+{
+	unsigned char bytes[4096];
+
+	for (unsigned long done = 0; done < size;) {
+		ssize_t got = read(0, bytes, sizeof(bytes));
+
+		if (got <= 0)
+			return 1;
+		for (ssize_t i = 0; i < got; i++, done++)
+			if (bytes[i] != pattern(done))
+				return 2;
+	}
+	(void)printf("check=ok\n");
+	return 0;
+}
+
 static int execute(char **argv)
 {
 	(void)execvp(argv[0], argv);
@@ -318,6 +372,7 @@ static int execute(char **argv)
 /* Blocked, all can be waited for, the ignored ones too: signal(7). */
 static int signals(int stay)
 {
+	struct winsize size;
 	sigset_t all;
 	int number = 0;
 
@@ -327,6 +382,8 @@ static int signals(int stay)
 	while (stay || (number != SIGHUP && number != SIGQUIT && number != SIGTERM)) {
 		if (sigwait(&all, &number) == 0)
 			(void)dprintf(1, "got %d.\n", number);
+		if (number == SIGWINCH && ioctl(1, TIOCGWINSZ, &size) == 0)
+			(void)dprintf(1, "size %d %d.\n", size.ws_row, size.ws_col);
 	}
 	return 32 + number;
 }
@@ -391,6 +448,12 @@ int main(int argc, char **argv, char **envp)
 		return execute(argv + 3);
 	} else if (strcmp(what, "bind") == 0 && argc > 2) {
 		return bind_port(atoi(argv[2]));
+	} else if (strcmp(what, "inject") == 0) {
+		inject();
+	} else if (strcmp(what, "flood") == 0 && argc > 2) {
+		return flood(strtoul(argv[2], NULL, 10));
+	} else if (strcmp(what, "check") == 0 && argc > 2) {
+		return check(strtoul(argv[2], NULL, 10));
 	} else if (strcmp(what, "umask") == 0 && argc > 3) {
 		(void)umask((mode_t)strtoul(argv[2], NULL, 8));
 		return execute(argv + 3);

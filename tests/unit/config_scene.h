@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, leak_setup, leak_teardown)
@@ -121,4 +122,14 @@ static inline void expect_accepted(const struct acceptance *rows, size_t count)
 		config_done(&config);
 		config_done(&config);
 	}
+}
+
+/* Both halves of a reload. */
+static inline int reload(struct config *config, char *error, size_t size)
+{
+	cleanup_fd int fd = memfd_create("names", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(config_resolve(config, fd), 0);
+	return config_adopt(config, fd, error, size);
 }

@@ -101,7 +101,9 @@ static inline int make(struct world *w)
 {
 	struct plan_decision decision;
 
-	assert_int_equal(plan_decide(&w->config, &w->peer, &w->accounts, &decision, &w->fault), 0);
+	assert_int_equal(
+		plan_decide(&w->config, &w->peer, &w->request, &w->accounts, &decision, &w->fault),
+		0);
 	return plan_make(&w->config, &w->peer, &w->request, &w->accounts, &decision, &w->session,
 			 &w->plan, &w->fault);
 }

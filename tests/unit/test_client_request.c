@@ -212,7 +212,7 @@ static void test_burst(void **state)
 
 		assert_int_equal(message_get_fd(&packet, i, &entry), 0);
 		assert_int_equal(entry.number, numbers[i]);
-		assert_int_equal(entry.wait, i == 2);
+		assert_int_equal(entry.flags, i == 2 ? MESSAGE_FD_WAIT : 0);
 	}
 	assert_int_equal(fcntl(request.holders[0], F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(read(request.holders[0], &byte, 1), -1); /* the packet still holds it */

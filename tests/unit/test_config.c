@@ -239,11 +239,12 @@ static void test_values(void **state)
 	/* A reload keeps what it cannot replace. */
 	free(config.allow.items[1]);
 	config.allow.items[1] = strdup("@nosuch");
-	assert_int_equal(config_resolve(&config, error, sizeof(error)), -EINVAL);
+	assert_int_equal(reload(&config, error, sizeof(error)), -EINVAL);
+	assert_non_null(strstr(error, "--allow @nosuch: there is no such group"));
 	assert_int_equal(config.allow_gids[0], 7);
 	free(config.allow.items[1]);
 	config.allow.items[1] = strdup("@8");
-	assert_int_equal(config_resolve(&config, error, sizeof(error)), 0);
+	assert_int_equal(reload(&config, error, sizeof(error)), 0);
 	assert_int_equal(config.allow_gids[0], 8);
 	config_done(&config);
 }

@@ -126,11 +126,11 @@ static void test_reload_of_groups(void **state)
 	load_good(LINE("/s", "-g", "7,8"), &config);
 	free(config.groups.items[1]);
 	config.groups.items[1] = strdup("nosuch");
-	assert_int_equal(config_resolve(&config, error, sizeof(error)), -EINVAL);
+	assert_int_equal(reload(&config, error, sizeof(error)), -EINVAL);
 	assert_int_equal(config.group_ids[1], 8);
 	free(config.groups.items[1]);
 	config.groups.items[1] = strdup("9");
-	assert_int_equal(config_resolve(&config, error, sizeof(error)), 0);
+	assert_int_equal(reload(&config, error, sizeof(error)), 0);
 	assert_int_equal(config.group_ids[1], 9);
 	assert_int_equal(config.group_id_count, 2);
 	config_done(&config);

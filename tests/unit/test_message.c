@@ -14,9 +14,10 @@
 #include "message.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#define REQUEST sizeof(struct message_request)
 
 enum { S = 1, R = 2, P = 4, A = 8, X = 16 }; /* start, request, pending, asked, running */
 enum { C = MESSAGE_FROM_CLIENT, D = MESSAGE_FROM_SERVER };
@@ -27,7 +28,7 @@ static const struct {
 } promised[MESSAGE_TYPE_END] = {
 	[MESSAGE_HELLO] = { C | D, S, 12, 0 },
 	[MESSAGE_FDS] = { C, R, 8, 1 },
-	[MESSAGE_REQUEST] = { C, R, 24, 0 },
+	[MESSAGE_REQUEST] = { C, R, 72, 0 },
 	[MESSAGE_END] = { C, R, 0, 0 },
 	[MESSAGE_ANSWER] = { C, A, 4, 0 },
 	[MESSAGE_SIGNAL] = { C, P | A | X, 4, 0 },
@@ -120,9 +121,9 @@ static void test_sizes_and_counts(void **unused)
 		{ "fds, more entries than fds", C, R, MESSAGE_FDS, 16, 1, -EBADMSG },
 		{ "fds, fewer entries than fds", C, R, MESSAGE_FDS, 8, 2, -EBADMSG },
 		{ "fds, two", C, R, MESSAGE_FDS, 16, 2, 0 },
-		{ "short request", C, R, MESSAGE_REQUEST, 23, 0, -EBADMSG },
-		{ "request with three fds", C, R, MESSAGE_REQUEST, 24, 3, 0 },
-		{ "request with four fds", C, R, MESSAGE_REQUEST, 24, 4, -EBADMSG },
+		{ "short request", C, R, MESSAGE_REQUEST, REQUEST - 1, 0, -EBADMSG },
+		{ "request with three fds", C, R, MESSAGE_REQUEST, REQUEST, 3, 0 },
+		{ "request with four fds", C, R, MESSAGE_REQUEST, REQUEST, 4, -EBADMSG },
 		{ "end with a body", C, R, MESSAGE_END, 1, 0, -EBADMSG },
 		{ "longest answer", C, A, MESSAGE_ANSWER, 4 + 511, 0, 0 },
 		{ "answer too long", C, A, MESSAGE_ANSWER, 4 + 512, 0, -EBADMSG },
@@ -214,7 +215,7 @@ static void test_fields(void **unused)
 		uint32_t bad[3];
 		uint32_t good[3];
 	} cases[] = {
-		{ MESSAGE_HELLO, 3, 0, { 4, 0, 0 }, { 3, 2, 2 } },
+		{ MESSAGE_HELLO, 3, 0, { 8, 0, 0 }, { 7, 2, 2 } },
 		{ MESSAGE_HELLO, 3, 0, { 0, 3, 0 }, { 0, 1, 0 } },
 		{ MESSAGE_HELLO, 3, 0, { 0, 0, 3 }, { 0, 0, 1 } },
 		{ MESSAGE_ANSWER, 1, 0, { 2 }, { 1 } },
@@ -239,7 +240,7 @@ static void test_fields(void **unused)
 		{ MESSAGE_REFUSED, 2, 0, { MESSAGE_LAYER_END, 77 }, { 8, 127 } },
 		{ MESSAGE_REFUSED, 2, 0, { 1, 0 }, { 1, 126 } },
 		{ MESSAGE_FDS, 2, 1, { 65536, 0 }, { 65535, 0 } },
-		{ MESSAGE_FDS, 2, 1, { 0, 2 }, { 0, 1 } },
+		{ MESSAGE_FDS, 2, 1, { 0, 4 }, { 0, 3 } },
 	};
 
 	(void)unused;
@@ -288,7 +289,7 @@ static void test_fd_index(void **unused)
 	(void)unused;
 	assert_int_equal(message_get_fd(&p, 1, &got), 0);
 	assert_int_equal(got.number, 6);
-	assert_int_equal(got.wait, 1);
+	assert_int_equal(got.flags, 1);
 	assert_int_equal(message_get_fd(&p, 2, &got), -EBADMSG);
 	p.head.type = MESSAGE_REQUEST;
 	assert_int_equal(message_get_fd(&p, 1, &got), -EBADMSG);
@@ -319,11 +320,12 @@ static void test_request_fields(void **unused)
 		int r;
 	} cases[] = {
 		{ "nothing", { 0 }, "", 0, 0, 0 },
-		{ "all flags", { .flags = 15, .umask = 0777, .ignored = 7 }, "", 0, 3, 0 },
+		{ "all flags", { .flags = 63, .umask = 0777, .ignored = 7 }, "", 0, 3, 0 },
 		{ "login needs no fd", { .flags = 1 }, "", 0, 0, 0 },
 		{ "login with fd", { .flags = 1 }, "", 0, 1, -EBADMSG },
 		{ "cwd without fd", { .flags = 2 }, "", 0, 0, -EBADMSG },
-		{ "unknown flag", { .flags = 16 }, "", 0, 0, -EBADMSG },
+		{ "modes and foreground need no fd", { .flags = 16 | 32 }, "", 0, 0, 0 },
+		{ "unknown flag", { .flags = 64 }, "", 0, 0, -EBADMSG },
 		{ "umask", { .umask = 01000 }, "", 0, 0, -EBADMSG },
 		{ "unknown signal", { .ignored = 8 }, "", 0, 0, -EBADMSG },
 		{ "two words", { .argc = 1, .envc = 1 }, "a\0b", 4, 0, 0 },
@@ -369,7 +371,8 @@ static void test_request_round_trip(void **unused)
 {
 	char one[] = "ls", two[] = "", three[] = "A=b";
 	char *argv[] = { one, two, NULL }, *envp[] = { three, NULL };
-	const struct message_request fixed = { .umask = 022, .rows = 24, .columns = 80 };
+	const struct message_request fixed = { .umask = 022,
+					       .terminal = { .rows = 24, .columns = 80 } };
 	cleanup_free char **strings = NULL;
 	cleanup_free uint8_t *body = NULL;
 	struct message_request got;
@@ -384,7 +387,7 @@ static void test_request_round_trip(void **unused)
 	assert_int_equal(got.argc, 2);
 	assert_int_equal(got.envc, 1);
 	assert_int_equal(got.umask, 022);
-	assert_int_equal(got.columns, 80);
+	assert_int_equal(got.terminal.columns, 80);
 	assert_string_equal(strings[0], "ls");
 	assert_string_equal(strings[1], "");
 	assert_null(strings[2]);
@@ -471,29 +474,27 @@ static void test_layer_names(void **unused)
 	for (uint32_t layer = 1; layer < MESSAGE_LAYER_END; layer++)
 		assert_string_not_equal(message_layer_name(layer), "unknown");
 	assert_string_equal(message_layer_name(MESSAGE_LAYER_AUTHENTICATION), "authentication");
-	assert_string_equal(message_layer_name(0), "unknown");
-	assert_string_equal(message_layer_name(MESSAGE_LAYER_END), "unknown");
+	for (uint32_t layer = 0; layer <= MESSAGE_LAYER_END; layer += MESSAGE_LAYER_END)
+		assert_string_equal(message_layer_name(layer), "unknown");
 }
 
 int main(void)
 {
 	static struct leak_fixture pair = { pair_setup, pair_teardown };
-#define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, leak_setup, leak_teardown, &pair)
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_type_side_and_state, leak_setup,
-						leak_teardown),
-		cmocka_unit_test_setup_teardown(test_sizes_and_counts, leak_setup, leak_teardown),
-		cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_fd_index),
-		cmocka_unit_test(test_request_fields),
-		cmocka_unit_test(test_request_string_length),
-		cmocka_unit_test(test_request_round_trip),
-		cmocka_unit_test(test_request_too_big),
-		TEST(test_send_cuts_text),
-		TEST(test_send_refuses_what_the_table_does),
-		cmocka_unit_test(test_layer_names),
-	};
+#define PLAIN(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
+#define TEST(name)  cmocka_unit_test_prestate_setup_teardown(name, leak_setup, leak_teardown, &pair)
+	const struct CMUnitTest tests[] = { PLAIN(test_type_side_and_state),
+					    PLAIN(test_sizes_and_counts),
+					    cmocka_unit_test(test_fields),
+					    cmocka_unit_test(test_texts),
+					    cmocka_unit_test(test_fd_index),
+					    cmocka_unit_test(test_request_fields),
+					    cmocka_unit_test(test_request_string_length),
+					    cmocka_unit_test(test_request_round_trip),
+					    cmocka_unit_test(test_request_too_big),
+					    TEST(test_send_cuts_text),
+					    TEST(test_send_refuses_what_the_table_does),
+					    cmocka_unit_test(test_layer_names) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

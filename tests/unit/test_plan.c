@@ -51,7 +51,9 @@ static void test_decides(void **state)
 		struct fault fault;
 
 		print_message("case: %s\n", decisions[i].what);
-		assert_int_equal(plan_decide(&config, &peer, &accounts, &decision, &fault), 0);
+		assert_int_equal(plan_decide(&config, &peer, &(struct request){ 0 }, &accounts,
+					     &decision, &fault),
+				 0);
 		assert_int_equal(decision.elevated, decisions[i].elevated);
 		assert_int_equal(decision.authenticate, decisions[i].asks);
 		assert_int_equal(decision.pam, !decisions[i].no_pam);
@@ -110,9 +112,9 @@ static void test_refuses_before_asking(void **state)
 		struct fault fault = { 0 };
 
 		print_message("case: %s\n", refusals[i].what);
-		assert_int_equal(
-			plan_decide(&refusals[i].config, &peer, &accounts, &decision, &fault),
-			refusals[i].layer ? -EACCES : 0);
+		assert_int_equal(plan_decide(&refusals[i].config, &peer, &(struct request){ 0 },
+					     &accounts, &decision, &fault),
+				 refusals[i].layer ? -EACCES : 0);
 		assert_int_equal(fault.layer, refusals[i].layer);
 		if (refusals[i].layer) {
 			assert_int_equal(fault.status, FAULT_STATUS_REFUSED);
@@ -248,7 +250,9 @@ static void test_descriptors(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		static const struct request_fd fds[] = { { 1, 31 }, { 5, 35 }, { 7, 37 } };
+		static const struct request_fd fds[] = { { 1, 31, false },
+							 { 5, 35, false },
+							 { 7, 37, false } };
 		char text[256] = "";
 		struct world w;
 

@@ -44,7 +44,9 @@ static struct plan_decision decide(struct world *w)
 {
 	struct plan_decision decision;
 
-	assert_int_equal(plan_decide(&w->config, &w->peer, &w->accounts, &decision, &w->fault), 0);
+	assert_int_equal(
+		plan_decide(&w->config, &w->peer, &w->request, &w->accounts, &decision, &w->fault),
+		0);
 	return decision;
 }
 
@@ -109,7 +111,7 @@ static void test_client_root(void **state)
 		w.config.client_chroot = 1;
 		w.config.allow_insecure = 1; /* makes no difference */
 		w.request.root = i % 2 ? 12 : -1;
-		r = plan_decide(&w.config, &w.peer, &w.accounts, &decision, &w.fault);
+		r = plan_decide(&w.config, &w.peer, &w.request, &w.accounts, &decision, &w.fault);
 		assert_int_equal(r, rows[i / 2].refused ? -EACCES : 0);
 		if (r) {
 			assert_int_equal(w.fault.layer, MESSAGE_LAYER_REQUEST);

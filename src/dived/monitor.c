@@ -1,0 +1,172 @@
+/*
+ * monitor - reports on the program, and keeps the terminal.
+ *
+ * It runs inside the target's namespaces and root, as root, and trusts nothing
+ * there: it opens no file, reads nothing but the session's messages, and is not
+ * dumpable.  Between fork and here there is no exec, so only system calls are made.
+ *
+ * As long as it holds the terminal open the master sees no hangup, and what the
+ * program wrote last can still be read.
+ */
+#include "monitor.h"
+
+#include "cleanup.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Room for one descriptor, as the kernel lays it out. */
+union ancillary {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+int monitor_send(int sock, const struct monitor_message *message, int fd)
+{
+	struct monitor_message copy = *message;
+	union ancillary ancillary = { 0 };
+	struct iovec part = { &copy, sizeof(copy) };
+	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		head.msg_control = ancillary.bytes;
+		head.msg_controllen = sizeof(ancillary.bytes);
+		struct cmsghdr *item = CMSG_FIRSTHDR(&head);
+
+		item->cmsg_level = SOL_SOCKET;
+		item->cmsg_type = SCM_RIGHTS;
+		item->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(item), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &head, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int monitor_recv(int sock, struct monitor_message *ret, int *ret_fd)
+{
+	union ancillary ancillary = { 0 };
+	struct monitor_message message;
+	struct iovec part = { &message, sizeof(message) };
+	struct msghdr head = { .msg_iov = &part,
+			       .msg_iovlen = 1,
+			       .msg_control = ancillary.bytes,
+			       .msg_controllen = sizeof(ancillary.bytes) };
+	cleanup_fd int fd = -1;
+	ssize_t got = recvmsg(sock, &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+	if (got < 0)
+		return errno == ECONNRESET ? -EPIPE : errno == EINTR ? -EAGAIN : -errno;
+	struct cmsghdr *item = CMSG_FIRSTHDR(&head);
+	if (item && item->cmsg_type == SCM_RIGHTS && item->cmsg_len == CMSG_LEN(sizeof(fd)))
+		memcpy(&fd, CMSG_DATA(item), sizeof(fd));
+	if (got == 0)
+		return -EPIPE;
+	if (got != (ssize_t)sizeof(message))
+		return -EBADMSG;
+	*ret = message;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+struct monitor {
+	pid_t program;
+	int sock;
+	int terminal;
+	int signals;
+};
+
+static void tell(const struct monitor *monitor, enum monitor_type type, uint32_t kind, int value)
+{
+	struct monitor_message message = { type, kind, value };
+
+	if (monitor_send(monitor->sock, &message, -1))
+		_exit(1); /* the session is gone */
+}
+
+/* Looks for changes of the program; does not return when it has ended. */
+static void look(const struct monitor *monitor)
+{
+	for (;;) {
+		siginfo_t info;
+
+		memset(&info, 0, sizeof(info));
+		if (waitid(P_PID, (id_t)monitor->program, &info, WEXITED | WSTOPPED | WNOHANG))
+			_exit(1);
+		if (info.si_pid == 0)
+			return;
+		if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+		    info.si_code == CLD_DUMPED) {
+			tell(monitor, MONITOR_EXITED, info.si_code != CLD_EXITED,
+			     info.si_code == CLD_EXITED ? info.si_status & 0xff : info.si_status);
+			_exit(0);
+		}
+		/* Whoever goes on first shall not find the keyboard still taken. */
+		(void)tcsetpgrp(monitor->terminal, getpgrp());
+		tell(monitor, MONITOR_STOPPED, 0, info.si_status);
+	}
+}
+
+static void obey(const struct monitor *monitor)
+{
+	struct monitor_message message;
+	cleanup_fd int fd = -1;
+	int r = monitor_recv(monitor->sock, &message, &fd);
+
+	if (r == -EAGAIN)
+		return;
+	if (r)
+		_exit(1);
+	if (message.type == MONITOR_SIGNAL) {
+		(void)kill(message.kind ? -monitor->program : monitor->program, message.value);
+		return;
+	}
+	if (message.type != MONITOR_CONTINUE)
+		return;
+	(void)tcsetpgrp(monitor->terminal, message.kind ? monitor->program : getpgrp());
+	(void)kill(-monitor->program, SIGCONT);
+}
+
+static int watch_children(void)
+{
+	static const int ignored[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM, SIGPIPE,
+				       SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2 };
+	sigset_t set;
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void monitor_run(pid_t program, int sock, int terminal)
+{
+	struct monitor monitor = { program, sock, terminal, watch_children() };
+	struct signalfd_siginfo info;
+	struct pollfd waits[] = {
+		{ .fd = monitor.signals, .events = POLLIN },
+		{ .fd = sock, .events = POLLIN },
+	};
+
+	(void)prctl(PR_SET_NAME, "dived: monitor"); /* for ps(1) only */
+	if (monitor.signals < 0)
+		_exit(1);
+	tell(&monitor, MONITOR_PROGRAM, 0, (int)program);
+	for (;;) {
+		look(&monitor);
+		if (poll(waits, ARRAY_LEN(waits), -1) < 0 && errno != EINTR)
+			_exit(1);
+		while (read(monitor.signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			;
+		if (waits[1].revents)
+			obey(&monitor);
+	}
+}
