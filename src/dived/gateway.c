@@ -209,7 +209,8 @@ int gateway_check_cgroup(const struct config *config, char *error, size_t size)
 	int fd = -1;
 	FILE *list;
 	bool inside = false;
-	int pid;
+	char own[16];
+	char line[16];
 
 	if (config->cgroup_fd < 0 || config->on_disconnect != CONFIG_DISCONNECT_KILL)
 		return 0;
@@ -219,8 +220,9 @@ int gateway_check_cgroup(const struct config *config, char *error, size_t size)
 		close_fd(&fd);
 		return 0; /* as unreadable as for a program that would start there */
 	}
-	while (!inside && fscanf(list, "%d", &pid) == 1)
-		inside = pid == getpid();
+	(void)snprintf(own, sizeof(own), "%d\n", getpid()); /* fits */
+	while (!inside && fgets(line, sizeof(line), list))
+		inside = strcmp(line, own) == 0;
 	(void)fclose(list); /* read only */
 	if (!inside)
 		return 0;
