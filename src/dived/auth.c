@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -366,6 +367,8 @@ int auth_close(struct auth *auth, const struct message_exited *exited, struct fa
 			r = fault_set(fault, MESSAGE_LAYER_SESSION, "pam_setcred", 0, "%s",
 				      pam_strerror(auth->pamh, auth->last));
 	}
+	/* A handler that a module has left is unloaded with the module; a child may end later. */
+	(void)signal(SIGCHLD, SIG_DFL);	       /* cannot fail */
 	(void)pam_end(auth->pamh, auth->last); /* releases whatever it returns */
 	watchdog_disarm(auth->watchdog);
 	auth->pamh = NULL;
