@@ -12,6 +12,7 @@
  */
 #include "audit.h"
 
+#include "capability.h"
 #include "cleanup.h"
 #include "deadline.h"
 #include "log.h"
@@ -30,7 +31,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 
 #define QUERY_MS       5000
@@ -72,12 +72,9 @@ void audit_done(struct audit *audit)
  */
 static bool audit_may_send(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct capability_sets sets;
 
-	if (syscall(SYS_capget, &head, data) < 0)
-		return false;
-	return (data[CAP_TO_INDEX(CAP_AUDIT_WRITE)].effective & CAP_TO_MASK(CAP_AUDIT_WRITE)) != 0;
+	return capability_read(&sets) == 0 && capability_has(sets.effective, CAP_AUDIT_WRITE);
 }
 
 static enum audit_state audit_state_of_error(int error)

@@ -4,73 +4,22 @@
  * What the child has at each moment: until the ids change, all that the session
  * has.  Then the kernel takes the effective set, and the permitted one too unless
  * it is told to keep it.  The exact sets are put in place right after, and from
- * there on no step needs a capability.  Everything is set by system calls of our
- * own, since libcap takes memory, and read back: see capabilities(7).
+ * there on no step needs a capability.  Everything that is set is read back: see
+ * capabilities(7).
  */
 #include "child.h"
+
+#include "capability.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOCKED_BITS                                                                                \
 	(SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NOROOT |                  \
 	 SECBIT_NOROOT_LOCKED)
-
-/* The three sets of a process, as masks. */
-struct sets {
-	uint64_t effective;
-	uint64_t permitted;
-	uint64_t inheritable;
-};
-
-static uint64_t bit(int capability)
-{
-	return UINT64_C(1) << capability;
-}
-
-static int read_sets(struct sets *ret)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	if (syscall(SYS_capget, &head, data))
-		return -errno;
-	*ret = (struct sets){
-		.effective = (uint64_t)data[1].effective << 32 | data[0].effective,
-		.permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted,
-		.inheritable = (uint64_t)data[1].inheritable << 32 | data[0].inheritable,
-	};
-	return 0;
-}
-
-/* Sets them and looks whether they are set: the kernel leaves out what it does not know. */
-static int write_sets(const struct sets *sets)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	struct sets now;
-	int r;
-
-	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
-		data[i] = (struct __user_cap_data_struct){
-			.effective = (uint32_t)(sets->effective >> 32 * i),
-			.permitted = (uint32_t)(sets->permitted >> 32 * i),
-			.inheritable = (uint32_t)(sets->inheritable >> 32 * i),
-		};
-	if (syscall(SYS_capset, &head, data))
-		return -errno;
-	r = read_sets(&now);
-	if (r)
-		return r;
-	return now.effective == sets->effective && now.permitted == sets->permitted &&
-			       now.inheritable == sets->inheritable
-		       ? 0
-		       : -EPERM;
-}
 
 /* Those that are locked stay as they are; whatever is not is as after a login. */
 static int login_bits(int now)
@@ -121,7 +70,7 @@ int child_securebits(struct child *child)
 int child_bounding(struct child *child)
 {
 	for (int i = 0; i < CONFIG_CAPABILITIES_MAX; i++) {
-		if (!(child->plan->bounding_drop & bit(i)))
+		if (!capability_has(child->plan->bounding_drop, i))
 			continue;
 		if (prctl(PR_CAPBSET_DROP, (unsigned long)i, 0, 0, 0))
 			return -errno;
@@ -136,7 +85,7 @@ static int raise_ambient(uint64_t ambient)
 	for (int i = 0; i < CONFIG_CAPABILITIES_MAX; i++) {
 		unsigned long capability = (unsigned long)i;
 
-		if (!(ambient & bit(i)))
+		if (!capability_has(ambient, i))
 			continue;
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0))
 			return -errno;
@@ -147,10 +96,10 @@ static int raise_ambient(uint64_t ambient)
 }
 
 /* Ids that can be taken back have not been given up. */
-static int check_no_return(const struct plan *plan, const struct sets *sets)
+static int check_no_return(const struct plan *plan, const struct capability_sets *sets)
 {
 	if (!plan->change_ids || plan->uid == 0 || plan->euid == 0 ||
-	    sets->effective & bit(CAP_SETUID))
+	    capability_has(sets->effective, CAP_SETUID))
 		return 0;
 	return setuid(0) == 0 ? -EPERM : 0;
 }
@@ -158,8 +107,8 @@ static int check_no_return(const struct plan *plan, const struct sets *sets)
 int child_capabilities(struct child *child)
 {
 	const struct plan *plan = child->plan;
-	struct sets sets;
-	int r = read_sets(&sets);
+	struct capability_sets sets;
+	int r = capability_read(&sets);
 
 	if (r)
 		return r;
@@ -169,14 +118,15 @@ int child_capabilities(struct child *child)
 			return 0;
 		break;
 	case PLAN_CAPABILITIES_NONE:
-		sets = (struct sets){ .inheritable = plan->inheritable };
+		sets = (struct capability_sets){ .inheritable = plan->inheritable };
 		break;
 	case PLAN_CAPABILITIES_ROOT:
 		sets.inheritable = 0;
 		break;
 	case PLAN_CAPABILITIES_EXACT:
-		sets = (struct sets){ plan->capabilities.effective, plan->capabilities.permitted,
-				      plan->capabilities.inheritable };
+		sets = (struct capability_sets){ plan->capabilities.effective,
+						 plan->capabilities.permitted,
+						 plan->capabilities.inheritable };
 		break;
 	}
 	sets.permitted |= plan->ambient;
@@ -184,7 +134,7 @@ int child_capabilities(struct child *child)
 	if (plan->base != PLAN_CAPABILITIES_SAME &&
 	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) && errno != EINVAL)
 		return -errno; /* EINVAL: a kernel that has no ambient set */
-	r = write_sets(&sets);
+	r = capability_write(&sets);
 	if (r == 0)
 		r = raise_ambient(plan->ambient);
 	if (r == 0)

@@ -17,6 +17,7 @@
  */
 #include "child.h"
 
+#include "capability.h"
 #include "cleanup.h"
 #include "process.h"
 
@@ -47,11 +48,9 @@ int child_cgroup(struct child *child)
 
 static bool has_power(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct capability_sets sets;
 
-	return syscall(SYS_capget, &head, sets) == 0 &&
-	       (sets[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
+	return capability_read(&sets) == 0 && capability_has(sets.effective, CAP_SYS_ADMIN);
 }
 
 static int enter(struct child *child, int kind)

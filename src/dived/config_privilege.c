@@ -12,6 +12,7 @@
 #include "config_internal.h"
 
 #include "account.h"
+#include "capability.h"
 #include "cleanup.h"
 #include "namespace.h"
 #include "parse.h"
@@ -76,37 +77,12 @@ int config_check_effective_user(struct config *config, const struct complaint *c
 
 /* --- what dived holds itself ------------------------------------------------------- */
 
-static bool has_bit(uint64_t mask, int capability)
+static int own_sets(struct capability_sets *ret, const struct complaint *complaint)
 {
-	return mask >> capability & 1;
-}
+	int r = capability_read(ret);
 
-/* The bits of one flag of a set.  A capability above libcap's limit is not in it. */
-static uint64_t set_bits(cap_t set, cap_flag_t flag)
-{
-	uint64_t mask = 0;
-
-	for (int i = 0; i < CONFIG_CAPABILITIES_MAX; i++) {
-		cap_flag_value_t value = CAP_CLEAR;
-
-		if (cap_get_flag(set, i, flag, &value) == 0 && value == CAP_SET)
-			mask |= UINT64_C(1) << i;
-	}
-	return mask;
-}
-
-static int own_sets(struct config_capabilities *ret, const struct complaint *complaint)
-{
-	cap_t set = cap_get_proc();
-
-	if (!set)
-		return complain(complaint, "dived's own capabilities cannot be read: %s",
-				strerror(errno));
-	ret->effective = set_bits(set, CAP_EFFECTIVE);
-	ret->permitted = set_bits(set, CAP_PERMITTED);
-	ret->inheritable = set_bits(set, CAP_INHERITABLE);
-	(void)cap_free(set); /* fails only for what is no set */
-	return 0;
+	return r ? complain(complaint, "dived's own capabilities cannot be read: %s", strerror(-r))
+		 : 0;
 }
 
 /* --- limits ------------------------------------------------------------------------ */
@@ -207,7 +183,7 @@ static int check_limit(struct config *config, const char *text, bool may_raise,
 
 int config_check_limits(struct config *config, const struct complaint *complaint)
 {
-	struct config_capabilities own;
+	struct capability_sets own;
 	int error;
 
 	if (config->limit_texts.count == 0)
@@ -215,7 +191,7 @@ int config_check_limits(struct config *config, const struct complaint *complaint
 	error = own_sets(&own, complaint);
 	for (size_t i = 0; !error && i < config->limit_texts.count; i++)
 		error = check_limit(config, config->limit_texts.items[i],
-				    has_bit(own.effective, CAP_SYS_RESOURCE), complaint);
+				    capability_has(own.effective, CAP_SYS_RESOURCE), complaint);
 	return error;
 }
 
@@ -310,6 +286,20 @@ static int check_bounding(struct config *config, const struct complaint *complai
 	return error;
 }
 
+/* The bits of one flag of a set.  A capability above libcap's limit is not in it. */
+static uint64_t set_bits(cap_t set, cap_flag_t flag)
+{
+	uint64_t mask = 0;
+
+	for (int i = 0; i < CONFIG_CAPABILITIES_MAX; i++) {
+		cap_flag_value_t value = CAP_CLEAR;
+
+		if (cap_get_flag(set, i, flag, &value) == 0 && value == CAP_SET)
+			mask |= UINT64_C(1) << i;
+	}
+	return mask;
+}
+
 static int check_set_text(struct config *config, const struct complaint *complaint)
 {
 	struct config_capabilities *sets = &config->capabilities;
@@ -331,7 +321,7 @@ static int check_set_text(struct config *config, const struct complaint *complai
 		.permitted = set_bits(set, CAP_PERMITTED),
 		.inheritable = set_bits(set, CAP_INHERITABLE),
 	};
-	(void)cap_free(set); /* as above */
+	(void)cap_free(set); /* fails only for what is no set */
 	uint64_t unknown = (sets->effective | sets->permitted | sets->inheritable) &
 			   ~config_known_capabilities();
 	if (unknown)
@@ -366,7 +356,7 @@ static int check_dropped(const struct config *config, const struct complaint *co
 static int check_power(const struct config *config, const struct complaint *complaint)
 {
 	const struct config_capabilities *sets = &config->capabilities;
-	struct config_capabilities own;
+	struct capability_sets own;
 	char name[64];
 	int error;
 
@@ -383,7 +373,7 @@ static int check_power(const struct config *config, const struct complaint *comp
 	if (missing)
 		return complain(complaint, "-c %s: dived itself does not have %s",
 				config->capabilities_text, first_name(missing, name, sizeof(name)));
-	if (has_bit(own.effective, CAP_SETPCAP))
+	if (capability_has(own.effective, CAP_SETPCAP))
 		return 0;
 	if (config->bounding_drop)
 		return complain(complaint, "%s: dived needs cap_setpcap for it",

@@ -8,6 +8,7 @@
  */
 #include "gateway.h"
 
+#include "capability.h"
 #include "cleanup.h"
 #include "log.h"
 #include "namespace.h"
@@ -20,7 +21,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -44,12 +44,12 @@ lacks(const struct place *place, const char *format, ...)
 
 static int read_capabilities(struct place *place)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct capability_sets sets;
+	int r = capability_read(&sets);
 
-	if (syscall(SYS_capget, &head, sets))
-		return lacks(place, "capabilities cannot be read: %s", strerror(errno));
-	place->effective = sets[0].effective | (uint64_t)sets[1].effective << 32;
+	if (r)
+		return lacks(place, "capabilities cannot be read: %s", strerror(-r));
+	place->effective = sets.effective;
 	return 0;
 }
 
@@ -92,7 +92,7 @@ static int check_capabilities(struct place *place)
 	bool joins = config->setns.count || config->setns_pid.count;
 	const struct {
 		bool needed;
-		unsigned capability;
+		int capability;
 		const char *what;
 	} needs[] = {
 		{ !config->no_setuid && !inside, CAP_SETUID,
@@ -111,7 +111,7 @@ static int check_capabilities(struct place *place)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++)
-		if (needs[i].needed && !(place->effective >> needs[i].capability & 1))
+		if (needs[i].needed && !capability_has(place->effective, needs[i].capability))
 			return lacks(place, "dived lacks %s", needs[i].what);
 	return 0;
 }
@@ -281,7 +281,7 @@ int gateway_check_audit(const struct config *config, bool warn, enum audit_state
 
 		if (r)
 			return r;
-		if (!(place.effective >> CAP_AUDIT_WRITE & 1))
+		if (!capability_has(place.effective, CAP_AUDIT_WRITE))
 			return lacks(&place, "dived lacks CAP_AUDIT_WRITE, to write audit records "
 					     "(--audit off does without)");
 	}

@@ -12,6 +12,7 @@
  */
 #include "peer.h"
 
+#include "capability.h"
 #include "cleanup.h"
 #include "parse.h"
 
@@ -56,8 +57,10 @@ static ssize_t proc_read(int directory, const char *name, char *buffer, size_t s
 	return (ssize_t)len;
 }
 
-/* A file that holds one number.  PEER_UNSET for whatever else. */
-/* A kernel without audit has no such file: then the id is unset.  Return: 0; -errno. */
+/*
+ * A file that holds one number.  A kernel without audit has no such file: then the id is
+ * unset.  Return: 0; -errno.
+ */
 static int proc_read_id(int directory, const char *name, uint32_t *ret)
 {
 	char text[32];
@@ -82,7 +85,7 @@ static bool proc_has_admin(int directory)
 	if (text == NULL || proc_read(directory, "status", text, STATUS_MAX) < 0 ||
 	    parse_proc_field(text, "CapEff", 16, &effective) < 0)
 		return false;
-	return (effective >> CAP_SYS_ADMIN & 1) != 0;
+	return capability_has(effective, CAP_SYS_ADMIN);
 }
 
 static bool proc_same_user_namespace(int directory)

@@ -17,6 +17,7 @@
  */
 #include "process.h"
 
+#include "capability.h"
 #include "cleanup.h"
 #include "log.h"
 #include "parse.h"
@@ -27,7 +28,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -105,24 +105,14 @@ int process_open_directory(const char *path)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int read_inheritable(uint64_t *ret)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	if (syscall(SYS_capget, &head, data))
-		return -errno;
-	*ret = (uint64_t)data[1].inheritable << 32 | data[0].inheritable;
-	return 0;
-}
-
 int process_prepare(struct process_state *ret)
 {
 	struct process_state state = { .place = find_place() };
+	struct capability_sets sets;
 	int r = join_keyring(&state.keyring);
 
 	if (r == 0)
-		r = read_inheritable(&state.inheritable);
+		r = capability_read(&sets);
 	if (r == 0)
 		r = process_pass_over();
 	if (r)
@@ -133,6 +123,7 @@ int process_prepare(struct process_state *ret)
 		if (getrlimit((__rlimit_resource_t)i, &state.limits[i]))
 			return -errno;
 	(void)umask(TELLTALE_UMASK);
+	state.inheritable = sets.inheritable;
 	state.known = true;
 	*ret = state;
 	return 0;
@@ -185,11 +176,11 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 {
 	struct plan_session session = { 0 };
 	cleanup_free gid_t *groups = NULL;
-	uint64_t inheritable = 0;
+	struct capability_sets sets;
 	int r = capture_groups(&groups, &session.group_count);
 
 	if (r == 0)
-		r = read_inheritable(&inheritable);
+		r = capability_read(&sets);
 	if (r)
 		return r;
 	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
@@ -200,7 +191,7 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 	session.umask_set = mask != TELLTALE_UMASK;
 	session.umask = mask;
 	struct process_place place = find_place();
-	session.inheritable = inheritable & ~before->inheritable;
+	session.inheritable = sets.inheritable & ~before->inheritable;
 	session.moved = !same_place(&place, &before->place);
 	session.directory = -1;
 	session.keyring_set = before->keyring && session_keyring() != before->keyring;
