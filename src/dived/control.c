@@ -7,31 +7,20 @@
  */
 #include "control.h"
 
+#include "ancillary.h"
 #include "cleanup.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 int control_send(int sock, const struct control *message, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} ancillary;
+	union ancillary ancillary;
 	struct iovec part = { .iov_base = (void *)(uintptr_t)message, .iov_len = sizeof(*message) };
 	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	if (fd >= 0) {
-		memset(&ancillary, 0, sizeof(ancillary));
-		head.msg_control = ancillary.bytes;
-		head.msg_controllen = sizeof(ancillary.bytes);
-		struct cmsghdr *item = CMSG_FIRSTHDR(&head);
-		item->cmsg_level = SOL_SOCKET;
-		item->cmsg_type = SCM_RIGHTS;
-		item->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(item), &fd, sizeof(fd));
-	}
+	if (fd >= 0)
+		ancillary_send(&head, &ancillary, &fd, 1);
 	for (;;) {
 		if (sendmsg(sock, &head, MSG_NOSIGNAL) >= 0)
 			return 0;
@@ -40,47 +29,22 @@ int control_send(int sock, const struct control *message, int fd)
 	}
 }
 
-/* Takes the first descriptor out of the ancillary data and closes any other. */
-static int take_descriptor(struct msghdr *head)
-{
-	int first = -1;
-
-	for (struct cmsghdr *item = CMSG_FIRSTHDR(head); item; item = CMSG_NXTHDR(head, item)) {
-		if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS)
-			continue;
-		size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(item) + i * sizeof(int), sizeof(fd));
-			if (first < 0)
-				first = fd;
-			else
-				close_fd(&fd);
-		}
-	}
-	return first;
-}
-
 int control_recv(int sock, struct control *ret, int *ret_fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} ancillary;
+	union ancillary ancillary;
 	struct control message;
 	struct iovec part = { .iov_base = &message, .iov_len = sizeof(message) };
-	struct msghdr head = { .msg_iov = &part,
-			       .msg_iovlen = 1,
-			       .msg_control = ancillary.bytes,
-			       .msg_controllen = sizeof(ancillary.bytes) };
+	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
+	cleanup_fd int fd = -1;
 	ssize_t got;
 
+	ancillary_expect(&head, &ancillary);
 	do
 		got = recvmsg(sock, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	cleanup_fd int fd = take_descriptor(&head);
+	(void)ancillary_take(&head, &fd, 1); /* there may be none */
 	if (got == 0)
 		return -EPIPE;
 	if ((size_t)got != sizeof(message) || (head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))

@@ -10,6 +10,7 @@
  */
 #include "monitor.h"
 
+#include "ancillary.h"
 #include "cleanup.h"
 
 #include <errno.h>
@@ -22,49 +23,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Room for one descriptor, as the kernel lays it out. */
-union ancillary {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(int))];
-};
-
 int monitor_send(int sock, const struct monitor_message *message, int fd)
 {
 	struct monitor_message copy = *message;
-	union ancillary ancillary = { 0 };
+	union ancillary ancillary;
 	struct iovec part = { &copy, sizeof(copy) };
 	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	if (fd >= 0) {
-		head.msg_control = ancillary.bytes;
-		head.msg_controllen = sizeof(ancillary.bytes);
-		struct cmsghdr *item = CMSG_FIRSTHDR(&head);
-
-		item->cmsg_level = SOL_SOCKET;
-		item->cmsg_type = SCM_RIGHTS;
-		item->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(item), &fd, sizeof(fd));
-	}
+	if (fd >= 0)
+		ancillary_send(&head, &ancillary, &fd, 1);
 	return sendmsg(sock, &head, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 int monitor_recv(int sock, struct monitor_message *ret, int *ret_fd)
 {
-	union ancillary ancillary = { 0 };
+	union ancillary ancillary;
 	struct monitor_message message;
 	struct iovec part = { &message, sizeof(message) };
-	struct msghdr head = { .msg_iov = &part,
-			       .msg_iovlen = 1,
-			       .msg_control = ancillary.bytes,
-			       .msg_controllen = sizeof(ancillary.bytes) };
+	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 	cleanup_fd int fd = -1;
-	ssize_t got = recvmsg(sock, &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
+	ancillary_expect(&head, &ancillary);
+	ssize_t got = recvmsg(sock, &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (got < 0)
 		return errno == ECONNRESET ? -EPIPE : errno == EINTR ? -EAGAIN : -errno;
-	struct cmsghdr *item = CMSG_FIRSTHDR(&head);
-	if (item && item->cmsg_type == SCM_RIGHTS && item->cmsg_len == CMSG_LEN(sizeof(fd)))
-		memcpy(&fd, CMSG_DATA(item), sizeof(fd));
+	(void)ancillary_take(&head, &fd, 1); /* most have none */
 	if (got == 0)
 		return -EPIPE;
 	if (got != (ssize_t)sizeof(message))

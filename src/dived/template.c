@@ -6,6 +6,7 @@
  */
 #include "template.h"
 
+#include "ancillary.h"
 #include "cleanup.h"
 #include "disposable.h"
 #include "process.h"
@@ -16,34 +17,24 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
 /* Receives a connection.  Return: 0; -EAGAIN nothing usable came; -EPIPE at the end. */
 static int receive(int control, int ret[2])
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
-	} ancillary;
+	union ancillary ancillary;
 	char byte;
 	struct iovec part = { &byte, 1 };
-	struct msghdr head = { .msg_iov = &part,
-			       .msg_iovlen = 1,
-			       .msg_control = ancillary.bytes,
-			       .msg_controllen = sizeof(ancillary.bytes) };
-	ssize_t got = recvmsg(control, &head, MSG_CMSG_CLOEXEC);
+	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 
+	ancillary_expect(&head, &ancillary);
+	ssize_t got = recvmsg(control, &head, MSG_CMSG_CLOEXEC);
 	if (got < 0)
 		return errno == EINTR ? -EAGAIN : -EPIPE;
 	if (got == 0)
 		return -EPIPE;
-	struct cmsghdr *item = CMSG_FIRSTHDR(&head);
-	if (!item || item->cmsg_type != SCM_RIGHTS)
-		return -EAGAIN;
-	memcpy(ret, CMSG_DATA(item), item->cmsg_len - CMSG_LEN(0));
-	if (item->cmsg_len == CMSG_LEN(2 * sizeof(int)))
+	if (ancillary_take(&head, ret, 2) == 2)
 		return 0;
 	close_fd(&ret[0]); /* there was room for one: the listener sees the end of file */
 	return -EAGAIN;
@@ -156,23 +147,13 @@ int template_receive(const struct template *template, struct template_report *re
 
 int template_hand(const struct template *template, int conn, int control)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
-	} ancillary = { 0 };
-	int fds[2] = { conn, control };
+	const int fds[] = { conn, control };
+	union ancillary ancillary;
 	char byte = 0;
 	struct iovec part = { &byte, 1 };
-	struct msghdr head = { .msg_iov = &part,
-			       .msg_iovlen = 1,
-			       .msg_control = ancillary.bytes,
-			       .msg_controllen = sizeof(ancillary.bytes) };
-	struct cmsghdr *item = CMSG_FIRSTHDR(&head);
+	struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	item->cmsg_level = SOL_SOCKET;
-	item->cmsg_type = SCM_RIGHTS;
-	item->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(item), fds, sizeof(fds));
+	ancillary_send(&head, &ancillary, fds, ARRAY_LEN(fds));
 	return sendmsg(template->control, &head, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
