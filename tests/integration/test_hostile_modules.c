@@ -65,6 +65,7 @@ static const struct deed deeds[] = {
 	{ HOSTILE_PATH " client=alice %s block", "RRRRRR" },
 	{ HOSTILE_PATH " client=alice %s ignore", "RRRRRR" },
 	{ HOSTILE_PATH " client=alice %s reap", "RRRRRR" },
+	{ HOSTILE_PATH " client=alice %s reap nag", "....RR" }, /* its handler is unloaded */
 	{ HOSTILE_PATH " client=alice %s write", "RRRRRR" },
 	{ HOSTILE_PATH " client=alice %s close-low", "SSSSRR" },
 	{ HOSTILE_PATH " client=alice %s close-all", "DDDDDD" },

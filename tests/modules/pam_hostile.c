@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -152,6 +153,24 @@ static int reap_children(pam_handle_t *pamh)
 
 	(void)pamh;
 	return sigaction(SIGCHLD, &action, NULL) ? PAM_SYSTEM_ERR : PAM_SUCCESS;
+}
+
+/* As if a child of the session ended again and again, until the session has. */
+static int nag(pam_handle_t *pamh)
+{
+	int parent = pidfd_open(getpid(), 0);
+
+	(void)pamh;
+	if (parent < 0)
+		return PAM_SYSTEM_ERR;
+	if (fork() == 0) {
+		(void)prctl(PR_SET_NAME, HOSTILE_CHILD);
+		while (pidfd_send_signal(parent, SIGCHLD, NULL, 0) == 0)
+			;
+		_exit(0);
+	}
+	(void)close(parent);
+	return PAM_SUCCESS;
 }
 
 static void converse(pam_handle_t *pamh, const char *text)
@@ -316,6 +335,7 @@ static const struct action {
 	{ "block", block_signals },
 	{ "ignore", ignore_signals },
 	{ "reap", reap_children },
+	{ "nag", nag },
 	{ "ask", ask_once },
 	{ "ask-often", ask_often },
 	{ "ask-at-length", ask_at_length },
