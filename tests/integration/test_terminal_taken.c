@@ -174,6 +174,8 @@ static void test_what_is_not_taken(void **state)
 		expect(cases[j].says, 77);
 		expect_kept();
 		pty_done(&other);
+		family_await(FAMILY_SESSION,
+			     0); /* which holds what was sent for longer than dive */
 		if (cases[j].thing == OF_OTHER_DEVPTS)
 			MUST(umount(ELSEWHERE));
 		gateway_stop(&gateway);
