@@ -310,36 +310,32 @@ static int execute(struct serving *serving, const struct inherited *inherited)
 	return single_pass_on(&serving->result);
 }
 
-static int serve(struct config *config, struct gateway_sockets *sockets, int waiting)
+static int serve(struct serving *serving, struct gateway_sockets *sockets)
 {
-	struct serving serving = { .config = config,
-				   .namespaces = NAMESPACES_NONE,
-				   .notify = NOTIFY_NONE,
-				   .waiting = waiting };
-
-	return config->mode == CONFIG_MODE_ONCE ? serve_once(&serving, sockets)
-						: serve_many(&serving, sockets);
+	return serving->config->mode == CONFIG_MODE_ONCE ? serve_once(serving, sockets)
+							 : serve_many(serving, sockets);
 }
 
 /*
  * Forks the process that will serve; the first one waits until it does, or
  * passes on its failure.
  */
-static int detach(struct config *config, struct gateway_sockets *sockets)
+static int detach(struct serving *serving, struct gateway_sockets *sockets)
 {
 	int status = 0;
 	int pair[2];
 	char byte;
 
 	if (pipe2(pair, O_CLOEXEC))
-		return fail(config, "--detach: no pipe can be made");
+		return fail(serving->config, "--detach: no pipe can be made");
 	pid_t pid = fork();
 	if (pid < 0)
-		return fail(config, "--detach: no process can be made");
+		return fail(serving->config, "--detach: no process can be made");
 	if (pid == 0) {
 		close_fd(&pair[0]);
 		(void)setsid(); /* cannot fail in a fork */
-		return serve(config, sockets, pair[1]);
+		serving->waiting = pair[1];
+		return serve(serving, sockets);
 	}
 	close_fd(&pair[1]);
 	ssize_t got;
@@ -410,7 +406,7 @@ static int start(struct config *config, const struct inherited *inherited)
 	process_close_fds(&inherited->fds, 3 + (int)sockets.count);
 	if (config->mode == CONFIG_MODE_INETD)
 		return serve_inetd(&serving, inherited->conn);
-	return config->detach ? detach(config, &sockets) : serve(config, &sockets, -1);
+	return config->detach ? detach(&serving, &sockets) : serve(&serving, &sockets);
 }
 
 /* Before there is a config. */
