@@ -68,20 +68,29 @@ const struct child_step child_steps[] = {
 };
 const unsigned child_step_count = ARRAY_LEN(child_steps);
 
-/* The host's ptmx, and a pair for the monitor. */
-static int prepare_terminal(struct child_channel *channel)
+static int open_pair(int *ret_ours, int *ret_theirs)
 {
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	channel->monitor_ours = pair[0];
-	channel->monitor_theirs = pair[1];
+	process_park(&pair[0]);
+	process_park(&pair[1]);
+	*ret_ours = pair[0];
+	*ret_theirs = pair[1];
+	return 0;
+}
+
+/* The host's ptmx, and a pair for the monitor. */
+static int prepare_terminal(struct child_channel *channel)
+{
+	int r = open_pair(&channel->monitor_ours, &channel->monitor_theirs);
+
+	if (r)
+		return r;
 	channel->ptmx = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (channel->ptmx < 0)
 		return -errno;
-	process_park(&channel->monitor_ours);
-	process_park(&channel->monitor_theirs);
 	process_park(&channel->ptmx);
 	return 0;
 }
@@ -89,23 +98,21 @@ static int prepare_terminal(struct child_channel *channel)
 int child_prepare(bool terminal, struct child_channel *ret)
 {
 	struct child_channel channel = CHILD_CHANNEL_CLOSED;
-	int pair[2];
+	cleanup_fd int ours = -1;
+	cleanup_fd int theirs = -1;
+	int r = open_pair(&ours, &theirs);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	cleanup_fd int ours = pair[0];
-	cleanup_fd int theirs = pair[1];
+	if (r)
+		return r;
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	cleanup_fd int parent = pidfd_open(getpid(), 0);
 	if (null < 0 || parent < 0)
 		return -errno;
 	cleanup_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC); /* not everywhere */
-	process_park(&ours);
-	process_park(&theirs);
 	process_park(&null);
 	process_park(&parent);
 	process_park(&proc);
-	int r = terminal ? prepare_terminal(&channel) : 0;
+	r = terminal ? prepare_terminal(&channel) : 0;
 	if (r) {
 		child_channel_done(&channel);
 		return r;
@@ -152,40 +159,37 @@ static void __attribute__((noreturn)) run_child(struct child *child)
 	_exit(127);
 }
 
-static void renew_terminal(struct child_channel *channel)
+/* One that is not up there would be in the way of the program's own numbers. */
+static bool is_parked(int fd)
 {
-	struct child_channel fresh = CHILD_CHANNEL_CLOSED;
+	return fd >= PROCESS_PARKED;
+}
 
-	if (prepare_terminal(&fresh) == 0 && fresh.ptmx >= PROCESS_PARKED &&
-	    fresh.monitor_ours >= PROCESS_PARKED && fresh.monitor_theirs >= PROCESS_PARKED) {
-		close_fd(&channel->ptmx);
-		close_fd(&channel->monitor_ours);
-		close_fd(&channel->monitor_theirs);
-		channel->ptmx = take_fd(&fresh.ptmx);
-		channel->monitor_ours = take_fd(&fresh.monitor_ours);
-		channel->monitor_theirs = take_fd(&fresh.monitor_theirs);
-	}
-	child_channel_done(&fresh);
+/* What is replaced is closed by whoever closes `fresh`. */
+static void exchange(int *fd, int *fresh)
+{
+	int old = *fd;
+
+	*fd = *fresh;
+	*fresh = old;
 }
 
 void child_renew(struct child_channel *channel)
 {
-	int pair[2];
+	struct child_channel fresh = CHILD_CHANNEL_CLOSED;
 
-	if (channel->ptmx >= 0)
-		renew_terminal(channel);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return;
-	cleanup_fd int ours = pair[0];
-	cleanup_fd int theirs = pair[1];
-	process_park(&ours);
-	process_park(&theirs);
-	if (ours < PROCESS_PARKED || theirs < PROCESS_PARKED)
-		return; /* in the way of the program's own numbers */
-	close_fd(&channel->ours);
-	close_fd(&channel->theirs);
-	channel->ours = take_fd(&ours);
-	channel->theirs = take_fd(&theirs);
+	if (channel->ptmx >= 0 && prepare_terminal(&fresh) == 0 && is_parked(fresh.ptmx) &&
+	    is_parked(fresh.monitor_ours) && is_parked(fresh.monitor_theirs)) {
+		exchange(&channel->ptmx, &fresh.ptmx);
+		exchange(&channel->monitor_ours, &fresh.monitor_ours);
+		exchange(&channel->monitor_theirs, &fresh.monitor_theirs);
+	}
+	if (open_pair(&fresh.ours, &fresh.theirs) == 0 && is_parked(fresh.ours) &&
+	    is_parked(fresh.theirs)) {
+		exchange(&channel->ours, &fresh.ours);
+		exchange(&channel->theirs, &fresh.theirs);
+	}
+	child_channel_done(&fresh);
 }
 
 static void describe_limit(rlim_t value, char *buffer, size_t size)
