@@ -274,8 +274,8 @@ static int explain(const struct child *child, const struct child_report *report,
 	    (strcmp(step, "session") == 0 || strcmp(step, "free-terminal") == 0))
 		words = "the terminal (DIVE_TERMINAL) is that of another session";
 	/* user_namespaces(7): an id that the namespace does not hold is no valid argument. */
-	if (report->error == EINVAL && child->plan->namespaces &&
-	    child->plan->namespaces->fds[NAMESPACE_USER] >= 0 &&
+	if (report->error == EINVAL &&
+	    namespace_set_enters(child->plan->namespaces, NAMESPACE_USER) &&
 	    (strcmp(step, "ids") == 0 || strcmp(step, "groups") == 0))
 		words = "the user namespace does not hold all of the target's ids";
 	describe_detail(child, report, step, detail, sizeof(detail));

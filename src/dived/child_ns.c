@@ -100,7 +100,7 @@ int child_move(struct child *child)
 	int gate[2];
 	char byte = 0;
 
-	if (!set || (!set->fresh_pid && set->fds[NAMESPACE_PID] < 0))
+	if (!set || (!set->fresh_pid && !namespace_set_enters(set, NAMESPACE_PID)))
 		return 0;
 	if (child->plan->terminal == PLAN_TERMINAL_NEW)
 		return 0; /* the program is forked by its monitor, which stays outside */
@@ -218,7 +218,7 @@ static int become_owner_inside(const struct child *child)
 	const struct plan *plan = child->plan;
 	const struct namespace_set *set = plan->namespaces;
 
-	if (!set || set->fds[NAMESPACE_USER] < 0 || set->fds[NAMESPACE_MNT] < 0)
+	if (!namespace_set_enters(set, NAMESPACE_USER) || !namespace_set_enters(set, NAMESPACE_MNT))
 		return 0;
 	if (!plan->change_ids)
 		return 0; /* the program keeps those ids, too */
@@ -253,8 +253,8 @@ int child_contents(struct child *child)
 	return 0;
 }
 
-/* Opens a directory of the options', or fails with what it was in `detail`. */
-static int open_directory(struct child *child, const char *path)
+/* Opens a directory of the options'. */
+static int open_directory(const struct child *child, const char *path)
 {
 	return child_open_path(child, path, O_PATH | O_DIRECTORY);
 }
@@ -334,7 +334,7 @@ int child_root(struct child *child)
 		return 0;
 	/* What relative paths are relative to; also in a new mount namespace, which takes the
 	   current directory along. */
-	if (!(plan->namespaces && plan->namespaces->fds[NAMESPACE_MNT] >= 0) && plan->start >= 0 &&
+	if (!namespace_set_enters(plan->namespaces, NAMESPACE_MNT) && plan->start >= 0 &&
 	    fchdir(plan->start))
 		return -errno;
 	/* Nothing of what is mounted from here on is seen elsewhere. */

@@ -81,7 +81,7 @@ static int set_modes(const struct plan *plan, int slave)
 /* Where ids are those of a user namespace the host's devpts knows nothing of them. */
 static int give_to_target(const struct plan *plan, int slave, bool own)
 {
-	bool user = plan->namespaces && plan->namespaces->fds[NAMESPACE_USER] >= 0;
+	bool user = namespace_set_enters(plan->namespaces, NAMESPACE_USER);
 
 	if (!plan->change_ids || (user && !own))
 		return 0;
@@ -122,7 +122,8 @@ int child_free_terminal(struct child *child)
 	void (*before)(int);
 
 	if (plan->terminal != PLAN_TERMINAL_TAKEN || !plan->taken_is_own || !set ||
-	    (set->fds[NAMESPACE_USER] < 0 && set->fds[NAMESPACE_PID] < 0 && !set->fresh_pid))
+	    (!namespace_set_enters(set, NAMESPACE_USER) &&
+	     !namespace_set_enters(set, NAMESPACE_PID) && !set->fresh_pid))
 		return 0;
 	if (fstat(plan->taken, &info))
 		return -errno;

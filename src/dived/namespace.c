@@ -211,7 +211,7 @@ static int judge_mounts(const struct namespace_set *set, struct fault *fault)
 
 	if (fd < 0 || is_own(fd, NAMESPACE_USER))
 		return 0;
-	if (set->fds[NAMESPACE_USER] >= 0 && fstat(fd, &owner) == 0 &&
+	if (namespace_set_enters(set, NAMESPACE_USER) && fstat(fd, &owner) == 0 &&
 	    fstat(set->fds[NAMESPACE_USER], &entered) == 0 && same_file(&owner, &entered))
 		return 0;
 	return fault_set(fault, MESSAGE_LAYER_SETUP, "namespace", EPERM,
@@ -368,8 +368,7 @@ static int learn_kinds(const struct namespaces *namespaces, struct fault *fault)
 }
 
 /* Opens them once, to see that it can be done, and beside what -s will make. */
-static int try_all(const struct namespaces *namespaces, unsigned made, bool *ret_enters_user,
-		   char *error, size_t size)
+static int try_all(const struct namespaces *namespaces, unsigned made, char *error, size_t size)
 {
 	struct namespace_set set = NAMESPACE_SET_EMPTY;
 	struct fault fault;
@@ -390,7 +389,6 @@ static int try_all(const struct namespaces *namespaces, unsigned made, bool *ret
 			       namespace_rows[i].name);
 		r = -EINVAL;
 	}
-	*ret_enters_user = set.fds[NAMESPACE_USER] >= 0 || (made & NAMESPACE_BIT(NAMESPACE_USER));
 	namespace_set_done(&set);
 	return r;
 }
@@ -413,8 +411,7 @@ int namespace_tie(const struct config *config, struct namespaces *ret, char *err
 		r = -EINVAL;
 	}
 	if (r == 0)
-		r = try_all(&namespaces, config->unshare, &namespaces.enters_user, error,
-			    error_size);
+		r = try_all(&namespaces, config->unshare, error, error_size);
 	if (r) {
 		namespaces_done(&namespaces);
 		return r;
@@ -437,8 +434,7 @@ void namespaces_done(struct namespaces *namespaces)
 	for (int i = 0; i < (int)NAMESPACE_KINDS; i++)
 		close_fd(&namespaces->made[i]);
 	close_fd(&namespaces->alive);
-	*namespaces =
-		(struct namespaces){ .made = { -1, -1, -1, -1, -1, -1, -1, -1 }, .alive = -1 };
+	*namespaces = NAMESPACES_NONE;
 }
 
 size_t namespace_list_kept(const struct namespaces *namespaces, int *ret)

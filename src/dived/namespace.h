@@ -78,9 +78,8 @@ struct namespaces {
 	size_t count;
 	int made[NAMESPACE_KINDS]; /* of -s; owned; -1 for none */
 	bool fresh_pid;		   /* -s pid for one program, which will be its pid 1 */
-	bool enters_user; /* programs enter a user namespace, where ids are others than outside */
-	bool user_made;	  /* -s user: the maps are known */
-	bool ids_kept;	  /* -P of root: no user namespace is joined */
+	bool user_made;		   /* -s user: the maps are known */
+	bool ids_kept;		   /* -P of root: no user namespace is joined */
 	struct namespace_map uids;
 	struct namespace_map gids;
 	int alive;    /* the holder lives as long as this is open in any process; owned; -1 */
@@ -119,6 +118,12 @@ struct namespace_set {
 	bool foreign;		  /* of -N or --setns-pid: nothing is created in them */
 	bool any;		  /* at least one is entered */
 };
+
+/* Whether the program is to be in another one of this kind; of no set, it is not. */
+static inline bool namespace_set_enters(const struct namespace_set *set, enum namespace_kind kind)
+{
+	return set && set->fds[kind] >= 0;
+}
 
 /**
  * namespace_open() - open what one program enters

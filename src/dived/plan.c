@@ -210,7 +210,7 @@ static int make_terminal(struct maker *maker)
 	/* Never where the client has furnished the root. */
 	plan->own_devpts = plan->root != PLAN_ROOT_CLIENT &&
 			   (plan->root != PLAN_ROOT_SAME ||
-			    (plan->namespaces && plan->namespaces->fds[NAMESPACE_MNT] >= 0));
+			    namespace_set_enters(plan->namespaces, NAMESPACE_MNT));
 	return 0;
 }
 

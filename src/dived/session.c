@@ -245,7 +245,8 @@ static bool must_execute_here(const struct session *session)
 
 	return config->mode == CONFIG_MODE_EXECUTE && !session->decision.pam &&
 	       (!session->plan.new_session || getpgrp() != getpid() || process_is_apart()) &&
-	       !(config->unshare & forking) && session->namespaces.fds[NAMESPACE_PID] < 0;
+	       !(config->unshare & forking) &&
+	       !namespace_set_enters(&session->namespaces, NAMESPACE_PID);
 }
 
 static int spawn(struct session *session, struct fault *fault)
