@@ -49,3 +49,23 @@ const char *admit_judge(const struct config *config, int conn, bool abstract, st
 	peer_done(&peer);
 	return admitted ? NULL : "this account may not use the gateway";
 }
+
+void admit_record(enum config_audit mode, const struct audit_facts *facts, int conn,
+		  const char *text)
+{
+	struct audit_facts known = *facts;
+	struct peer peer = { .pidfd = -1 };
+	struct audit audit;
+	struct fault fault;
+
+	if (peer_read(conn, &peer) == 0) {
+		known.peer = &peer;
+		known.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0 && peer.known;
+	}
+	(void)fault_set(&fault, MESSAGE_LAYER_GATEWAY, "admission", 0, "%s", text);
+	if (known.peer && audit_init(mode, &audit) == 0) {
+		audit_refuse(&audit, &known, &fault);
+		audit_done(&audit);
+	}
+	peer_done(&peer);
+}

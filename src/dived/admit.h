@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "audit.h"
 #include "config.h"
 
 #include <stdbool.h>
@@ -18,3 +19,14 @@
  */
 const char *admit_judge(const struct config *config, int conn, bool abstract, struct ucred *ret,
 			bool *ret_root);
+
+/**
+ * admit_record() - write down that a client is not let in
+ * @facts: as far as they are known; its peer is replaced by what the socket tells now
+ * @conn: the connection of the client
+ *
+ * Where the socket tells nothing and no peer is given, nothing is written.  Takes on
+ * the client's login uid, and may take its time: for a process that ends after it.
+ */
+void admit_record(enum config_audit mode, const struct audit_facts *facts, int conn,
+		  const char *text);

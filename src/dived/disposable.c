@@ -7,6 +7,7 @@
  */
 #include "disposable.h"
 
+#include "admit.h"
 #include "cleanup.h"
 #include "deadline.h"
 
@@ -91,21 +92,11 @@ pid_t disposable_refuse(int *conn, enum config_audit mode, const struct audit_fa
 {
 	struct message_refused refused = { .layer = MESSAGE_LAYER_GATEWAY,
 					   .status = FAULT_STATUS_REFUSED };
-	struct audit_facts known = *facts;
-	struct audit audit;
-	struct fault fault;
-	struct peer peer;
 	pid_t pid = hand_over(conn);
 
 	if (pid)
 		return pid;
-	if (peer_read(*conn, &peer) == 0) { /* now that it may take its time */
-		known.peer = &peer;
-		known.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0 && peer.known;
-	}
-	(void)fault_set(&fault, MESSAGE_LAYER_GATEWAY, "admission", 0, "%s", text);
-	if (audit_init(mode, &audit) == 0)
-		audit_refuse(&audit, &known, &fault);
+	admit_record(mode, facts, *conn, text);
 	(void)message_send(*conn, deadline_after(SAY_MS), MESSAGE_REFUSED, &refused,
 			   sizeof(refused), text, strlen(text), NULL, 0);
 	_exit(0);

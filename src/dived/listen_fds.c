@@ -65,14 +65,6 @@ static int read_variables(const struct config *config, size_t max, size_t *ret, 
 	return 0;
 }
 
-static int get_option(int fd, int option)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, option, &value, &len) ? -1 : value;
-}
-
 static int judge(int fd, struct gateway_socket *ret, char *error, size_t size)
 {
 	struct gateway_socket socket = { .fd = fd, .directory = -1 };
@@ -82,11 +74,11 @@ static int judge(int fd, struct gateway_socket *ret, char *error, size_t size)
 		return refuse(error, size, "--listen-fds: descriptor %d: %s", fd, strerror(errno));
 	if (!S_ISSOCK(info.st_mode))
 		return refuse(error, size, "--listen-fds: descriptor %d: not a socket", fd);
-	if (get_option(fd, SO_DOMAIN) != AF_UNIX)
+	if (socket_option(fd, SO_DOMAIN) != AF_UNIX)
 		return refuse(error, size, "--listen-fds: descriptor %d: not a UNIX socket", fd);
-	if (get_option(fd, SO_TYPE) != SOCK_STREAM)
+	if (socket_option(fd, SO_TYPE) != SOCK_STREAM)
 		return refuse(error, size, "--listen-fds: descriptor %d: not a stream socket", fd);
-	if (get_option(fd, SO_ACCEPTCONN) != 1)
+	if (socket_option(fd, SO_ACCEPTCONN) != 1)
 		return refuse(error, size, "--listen-fds: descriptor %d: does not listen", fd);
 	int r = socket_name(fd, socket.name);
 	if (r)

@@ -10,11 +10,11 @@
 #include "cleanup.h"
 #include "environment.h"
 #include "log.h"
+#include "socket.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,13 +32,7 @@ static int fill(const char *name, struct notify *notify)
 		return -EINVAL;
 	if (len >= sizeof(notify->address.sun_path))
 		return -ENAMETOOLONG;
-	notify->address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(notify->address.sun_path, name, len);
-	notify->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	if (name[0] == '@')
-		notify->address.sun_path[0] = '\0'; /* abstract: the length ends it */
-	else
-		notify->len++;
+	notify->len = socket_address(name, &notify->address);
 	return 0;
 }
 

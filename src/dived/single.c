@@ -226,18 +226,9 @@ int single_accept(struct single *single, struct config *config, struct gateway_s
 /* Peer credentials of a listening socket are its own: root's.  Datagrams have none. */
 static bool is_connection(int conn)
 {
-	socklen_t len = sizeof(int);
-	int domain = 0;
-	int type = 0;
-	int listens = 1;
-
-	if (getsockopt(conn, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain != AF_UNIX)
-		return false;
-	len = sizeof(int);
-	if (getsockopt(conn, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM)
-		return false;
-	len = sizeof(int);
-	return getsockopt(conn, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens;
+	return socket_option(conn, SO_DOMAIN) == AF_UNIX &&
+	       socket_option(conn, SO_TYPE) == SOCK_STREAM &&
+	       socket_option(conn, SO_ACCEPTCONN) == 0;
 }
 
 void single_refuse(int conn, const char *text)
@@ -261,11 +252,8 @@ static int complain(char *error, size_t size, const char *text)
 int single_judge(const struct config *config, int conn, char *error, size_t error_size)
 {
 	struct ucred credentials = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	struct audit_facts facts = { .id = "", .gateway = config->address };
-	struct peer peer = { .pidfd = -1 };
+	const struct audit_facts facts = { .id = "", .gateway = config->address };
 	char name[SOCKET_NAME_SIZE];
-	struct audit audit;
-	struct fault fault;
 	bool root = false;
 	const char *text;
 	int r = socket_name(conn, name);
@@ -286,16 +274,7 @@ int single_judge(const struct config *config, int conn, char *error, size_t erro
 	text = admit_judge(config, conn, false, &credentials, &root);
 	if (!text)
 		return 0;
-	if (peer_read(conn, &peer) == 0) {
-		facts.peer = &peer;
-		(void)fault_set(&fault, MESSAGE_LAYER_GATEWAY, "admission", 0, "%s", text);
-		facts.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0 && peer.known;
-		if (audit_init((enum config_audit)config->audit, &audit) == 0) {
-			audit_refuse(&audit, &facts, &fault);
-			audit_done(&audit);
-		}
-		peer_done(&peer);
-	}
+	admit_record((enum config_audit)config->audit, &facts, conn, text);
 	single_refuse(conn, text);
 	return complain(error, error_size, text);
 }

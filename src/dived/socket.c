@@ -17,9 +17,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #define BACKLOG 128
 
@@ -34,12 +32,12 @@ refuse(char *error, size_t size, int code, const char *format, ...)
 	return code;
 }
 
-static socklen_t fill(const char *address, struct sockaddr_un *ret)
+socklen_t socket_address(const char *address, struct sockaddr_un *ret)
 {
 	size_t len = strlen(address);
 
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(ret->sun_path, address, len); /* config.c has checked the length */
+	memcpy(ret->sun_path, address, len); /* the caller has looked at the length */
 	if (address[0] != '@')
 		return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
 	ret->sun_path[0] = '\0';
@@ -94,7 +92,7 @@ static int clear_stale(int directory, const char *path, char *error, size_t size
 	cleanup_fd int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
 		return refuse(error, size, -errno, "cannot make a socket: %s", strerror(errno));
-	socklen_t len = fill(path, &address);
+	socklen_t len = socket_address(path, &address);
 	if (connect(probe, (struct sockaddr *)&address, len) == 0 || errno == EAGAIN)
 		return refuse(error, size, -EADDRINUSE, "%s: another process is listening there",
 			      path);
@@ -146,7 +144,7 @@ int socket_open(const struct config *config, struct gateway_socket *ret, char *e
 			return made.directory;
 		r = clear_stale(made.directory, config->address, error, error_size);
 	}
-	socklen_t len = fill(config->address, &address);
+	socklen_t len = socket_address(config->address, &address);
 	if (r == 0) {
 		made.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (made.fd < 0 || bind(made.fd, (struct sockaddr *)&address, len))
@@ -210,6 +208,14 @@ void socket_unlink(const struct gateway_socket *socket)
 	if (fstatat(socket->directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    info.st_dev == socket->dev && info.st_ino == socket->ino)
 		(void)unlinkat(socket->directory, name, 0); /* a left-over is stale, not wrong */
+}
+
+int socket_option(int fd, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) ? -1 : value;
 }
 
 void socket_close(struct gateway_socket *socket)

@@ -8,7 +8,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #define SOCKETS_MAX	 16  /* of one gateway */
 #define SOCKET_NAME_SIZE 112 /* a path of 108 bytes, "./" and a NUL */
@@ -55,6 +57,16 @@ static inline bool socket_is_abstract(const struct gateway_socket *socket)
  * -EILSEQ an abstract name with a NUL in it, which no text can show; -errno.
  */
 int socket_name(int fd, char ret[SOCKET_NAME_SIZE]);
+
+/*
+ * The address that is written as a path, or as '@' and the name of an abstract socket,
+ * of at most as many characters as sun_path has room for.
+ * Return: its length.
+ */
+socklen_t socket_address(const char *address, struct sockaddr_un *ret);
+
+/* A number of SOL_SOCKET, see socket(7).  Return: it; -1 for what is no socket. */
+int socket_option(int fd, int option);
 
 /* Removes the file if it still is the one that was made, without closing. */
 void socket_unlink(const struct gateway_socket *socket);
