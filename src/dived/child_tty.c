@@ -13,10 +13,10 @@
 
 #include "cleanup.h"
 #include "monitor.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -119,7 +119,6 @@ int child_free_terminal(struct child *child)
 	const struct plan *plan = child->plan;
 	const struct namespace_set *set = plan->namespaces;
 	struct stat info;
-	void (*before)(int);
 
 	if (plan->terminal != PLAN_TERMINAL_TAKEN || !plan->taken_is_own || !set ||
 	    (!namespace_set_enters(set, NAMESPACE_USER) &&
@@ -132,12 +131,7 @@ int child_free_terminal(struct child *child)
 	if (setsid() < 0)
 		return -errno;
 	int r = control(plan);
-	if (r)
-		return r;
-	before = signal(SIGHUP, SIG_IGN); /* which giving up a terminal sends */
-	r = ioctl(plan->taken, TIOCNOTTY) ? -errno : 0;
-	(void)signal(SIGHUP, before);
-	return r;
+	return r ? r : process_give_up_terminal(plan->taken);
 }
 
 int child_terminal(struct child *child)
@@ -171,17 +165,10 @@ int child_terminal(struct child *child)
    of file says that the program is executed. */
 static void __attribute__((noreturn)) become_monitor(struct child *child, pid_t program)
 {
-	int sock = child->monitor;
-	int slave = child->slave;
-	int low = sock < slave ? sock : slave;
-	int high = sock < slave ? slave : sock;
+	const int keep[] = { child->monitor, child->slave };
 
-	if (low > 0)
-		(void)close_range(0, (unsigned)low - 1, 0);
-	if (high > low + 1)
-		(void)close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-	(void)close_range((unsigned)high + 1, ~0U, 0);
-	monitor_run(program, sock, slave);
+	process_close_others(0, keep, ARRAY_LEN(keep));
+	monitor_run(program, child->monitor, child->slave);
 }
 
 /*

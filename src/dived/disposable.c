@@ -10,6 +10,7 @@
 #include "admit.h"
 #include "cleanup.h"
 #include "deadline.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,25 +21,6 @@
 #include <unistd.h>
 
 #define SAY_MS 1000 /* a client that does not read its refusal does without */
-
-/* Closes everything from 3 up that is not in `keep`, which is small. */
-static void close_others(const int *keep, size_t count)
-{
-	unsigned from = 3;
-
-	for (;;) {
-		unsigned next = ~0U; /* the lowest kept descriptor from `from` on */
-
-		for (size_t i = 0; i < count; i++)
-			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
-				next = (unsigned)keep[i];
-		if (next > from)
-			(void)close_range(from, next == ~0U ? next : next - 1, 0);
-		if (next == ~0U)
-			return;
-		from = next + 1;
-	}
-}
 
 pid_t disposable_fork(const int *keep, size_t count)
 {
@@ -56,7 +38,7 @@ pid_t disposable_fork(const int *keep, size_t count)
 	/* Else syslog(3) goes on with a number that is closed here and is soon another's: of a
 	   configuration file, a connection, the audit socket. */
 	closelog();
-	close_others(keep, count);
+	process_close_others(3, keep, count);
 	(void)setsid(); /* a ^C at the terminal dived was started from is not for us */
 	(void)prctl(PR_SET_NAME, "dived: refuse");
 	return 0;

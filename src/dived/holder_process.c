@@ -115,7 +115,6 @@ static void __attribute__((noreturn)) run_setup(const struct holder *holder)
 {
 	char *const argv[] = { (char *)(uintptr_t)holder->config->setup, NULL };
 	static const int ignored[] = { SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE };
-	const struct rlimit *files = &holder->config->inherited.limits[RLIMIT_NOFILE];
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	/* What it prints is for whoever starts dived, and that is where errors go. */
@@ -124,8 +123,8 @@ static void __attribute__((noreturn)) run_setup(const struct holder *holder)
 	(void)umask(022);
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)signal(ignored[i], SIG_DFL);
-	(void)setsid();			       /* cannot fail in a fork */
-	(void)setrlimit(RLIMIT_NOFILE, files); /* dived's own is raised; lowering cannot fail */
+	(void)setsid(); /* cannot fail in a fork */
+	process_expose(holder->config->inherited.limits);
 	(void)execve(holder->config->setup, argv, holder->envp);
 	fail(holder, HOLDER_FAILED_EXEC, errno);
 }

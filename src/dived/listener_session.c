@@ -13,9 +13,9 @@
 #include "disposable.h"
 #include "listener_internal.h"
 #include "log.h"
+#include "process.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -144,9 +144,7 @@ void connection_return(struct listener *listener, struct connection *connection)
  */
 static void release_conn(struct listener *listener, struct connection *connection, int pidfd)
 {
-	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
-
-	if (pidfd >= 0 && poll(&ended, 1, 0) == 0)
+	if (pidfd >= 0 && process_lives(pidfd))
 		close_fd(&connection->conn);
 	else if (disposable_close(&connection->conn) > 0)
 		listener->disposables++;
@@ -280,10 +278,9 @@ void connection_ended(struct listener *listener, struct connection *connection)
  */
 static bool lives_on(struct listener *listener, struct connection *connection)
 {
-	struct pollfd ended = { .fd = connection->pidfd, .events = POLLIN };
 	int r;
 
-	if (connection->pidfd < 0 || poll(&ended, 1, 0) != 0)
+	if (connection->pidfd < 0 || !process_lives(connection->pidfd))
 		return false;
 	r = listener_add(listener, connection->pidfd, tag_of(listener, connection) | TAG_PROCESS);
 	if (r == 0 || r == -EEXIST)

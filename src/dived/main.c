@@ -290,13 +290,11 @@ static int take_descriptors(struct serving *serving, const struct process_fds *f
 static int execute(struct serving *serving, const struct inherited *inherited)
 {
 	struct config *config = serving->config;
-	cleanup_fd int messages = fcntl(2, F_DUPFD_CLOEXEC, PROCESS_PARKED);
+	cleanup_fd int messages = process_copy_up(2);
 	int r = take_descriptors(serving, &inherited->fds);
 
 	/* Standard error is the program's: only what keeps it from running is said there. */
 	log_open("dived", false, !config->no_pam);
-	if (messages < 0)
-		messages = fcntl(2, F_DUPFD_CLOEXEC, 3);
 	if (r == 0)
 		r = prepare_single(serving);
 	if (r)

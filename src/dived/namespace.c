@@ -21,7 +21,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -87,13 +86,6 @@ static bool is_mount(int fd)
 	return readlink(link, &first, 1) == 1 && first == '/';
 }
 
-static bool has_ended(int pidfd)
-{
-	struct pollfd item = { .fd = pidfd, .events = POLLIN };
-
-	return pidfd >= 0 && poll(&item, 1, 0) != 0;
-}
-
 static int refuse(struct fault *fault, int error, const struct namespace_source *source,
 		  const char *why)
 {
@@ -140,7 +132,7 @@ static int open_source(const struct namespace_source *source, int *ret, int *ret
 	int error = fd < 0 ? -fd : 0;
 
 	*ret = *ret_kind = -1;
-	if (has_ended(source->pidfd))
+	if (source->pidfd >= 0 && !process_lives(source->pidfd))
 		return refuse(fault, ESRCH, source, "namespace gone: its process has ended");
 	if (error == ENOENT && source->optional)
 		return 0;
@@ -229,14 +221,13 @@ int namespace_open(const struct namespaces *namespaces, struct namespace_set *re
 	for (int i = 0; i < (int)NAMESPACE_KINDS; i++) {
 		if (namespaces->made[i] < 0)
 			continue;
-		set.fds[i] = fcntl(namespaces->made[i], F_DUPFD_CLOEXEC, 3);
-		if (set.fds[i] < 0) {
-			r = fault_set(fault, MESSAGE_LAYER_SETUP, "namespace", errno,
-				      "no descriptors left: %s", strerror(errno));
+		int fd = process_copy_up(namespaces->made[i]);
+		if (fd < 0) {
 			namespace_set_done(&set);
-			return r;
+			return fault_set(fault, MESSAGE_LAYER_SETUP, "namespace", -fd,
+					 "no descriptors left: %s", strerror(-fd));
 		}
-		process_park(&set.fds[i]);
+		set.fds[i] = fd;
 		set.any = true;
 	}
 	r = open_sources(namespaces, &set, fault);

@@ -15,11 +15,11 @@
 #include "capability.h"
 #include "cleanup.h"
 #include "parse.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -119,17 +119,6 @@ static int peer_open_proc(int pidfd)
 	return fd < 0 ? -ESRCH : fd;
 }
 
-static bool pidfd_lives(int pidfd)
-{
-	struct pollfd item = { .fd = pidfd, .events = POLLIN };
-	int count;
-
-	do {
-		count = poll(&item, 1, 0);
-	} while (count < 0 && errno == EINTR);
-	return count == 0;
-}
-
 /*
  * Fills login_uid, session_id and root, and says in `gone` and `known` what they
  * are worth: whatever goes wrong, the process does not count as seen.
@@ -141,7 +130,7 @@ static void peer_read_process(struct peer *peer)
 	bool root;
 
 	if (proc == -EXDEV) {
-		peer->gone = !pidfd_lives(peer->pidfd);
+		peer->gone = !process_lives(peer->pidfd);
 		return;
 	}
 	peer->gone = true;
@@ -149,7 +138,7 @@ static void peer_read_process(struct peer *peer)
 	    proc_read_id(proc, "sessionid", &session_id) < 0)
 		return;
 	root = peer->uid == 0 && proc_has_admin(proc) && proc_same_user_namespace(proc);
-	if (!pidfd_lives(peer->pidfd))
+	if (!process_lives(peer->pidfd))
 		return;
 	peer->gone = false;
 	peer->known = true;
@@ -222,23 +211,15 @@ int peer_read_self(struct peer *ret)
 			     .login_uid = PEER_UNSET,
 			     .session_id = PEER_UNSET,
 			     .pidfd = -1 };
-	int count = getgroups(0, NULL);
+	int r = process_groups(&peer.groups, &peer.group_count);
 
-	if (count < 0)
-		return -errno;
-	cleanup_free gid_t *groups = calloc((size_t)count + 1, sizeof(*groups));
-	if (groups == NULL)
-		return -ENOMEM;
-	count = getgroups(count, groups);
-	if (count < 0)
-		return -errno;
+	if (r)
+		return r;
 	/* Where /proc is missing the login uid is unknown, and stays what it is. */
 	cleanup_fd int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	peer.known = proc >= 0 && proc_read_id(proc, "loginuid", &peer.login_uid) == 0 &&
 		     proc_read_id(proc, "sessionid", &peer.session_id) == 0;
 	peer.root = proc >= 0 && peer.uid == 0 && proc_has_admin(proc);
-	peer.groups = take_ptr(groups);
-	peer.group_count = (size_t)count;
 	*ret = peer;
 	return 0;
 }
@@ -362,7 +343,7 @@ static bool peer_is_at(const struct peer *peer, dev_t device)
 	char text[PROC_TEXT_MAX];
 
 	return proc >= 0 && proc_read(proc, "stat", text, sizeof(text)) >= 0 &&
-	       pidfd_lives(peer->pidfd) && has_terminal(text, terminal_number(device));
+	       process_lives(peer->pidfd) && has_terminal(text, terminal_number(device));
 }
 
 int peer_judge_terminal(const struct peer *peer, int fd, bool *ret_own, const char **ret_reason)

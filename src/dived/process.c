@@ -31,6 +31,7 @@
 #include <linux/keyctl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -154,7 +155,7 @@ void process_restore_limits(const struct process_state *before)
 	}
 }
 
-static int capture_groups(gid_t **ret, size_t *ret_count)
+int process_groups(gid_t **ret, size_t *ret_count)
 {
 	int count = getgroups(0, NULL);
 
@@ -177,7 +178,7 @@ int process_capture(const struct process_state *before, struct plan_session *ret
 	struct plan_session session = { 0 };
 	cleanup_free gid_t *groups = NULL;
 	struct capability_sets sets;
-	int r = capture_groups(&groups, &session.group_count);
+	int r = process_groups(&groups, &session.group_count);
 
 	if (r == 0)
 		r = capability_read(&sets);
@@ -209,6 +210,15 @@ void process_park(int *fd)
 		return;
 	close_fd(fd);
 	*fd = parked;
+}
+
+int process_copy_up(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_PARKED);
+
+	if (copy < 0)
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return copy < 0 ? -errno : copy;
 }
 
 uint64_t process_occupy(void)
@@ -292,6 +302,22 @@ void process_close_fds(const struct process_fds *fds, int from)
 			(void)close(fds->list[i]); /* another's: nothing was written to it */
 }
 
+void process_close_others(unsigned from, const int *keep, size_t count)
+{
+	for (;;) {
+		unsigned next = ~0U; /* the lowest kept descriptor from `from` on */
+
+		for (size_t i = 0; i < count; i++)
+			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from)
+			(void)close_range(from, next == ~0U ? next : next - 1, 0);
+		if (next == ~0U)
+			return;
+		from = next + 1;
+	}
+}
+
 void process_raise_nofile(void)
 {
 	struct rlimit limit;
@@ -312,6 +338,15 @@ void process_detach(void)
 	log_open("dived", false, true);
 }
 
+int process_give_up_terminal(int fd)
+{
+	void (*before)(int) = signal(SIGHUP, SIG_IGN); /* which giving it up sends */
+	int r = ioctl(fd, TIOCNOTTY) ? -errno : 0;
+
+	(void)signal(SIGHUP, before);
+	return r;
+}
+
 /*
  * A session of its own where that can be had.  Whoever leads a process group must
  * join another one first: that of whoever started it, a shell with job control.
@@ -326,11 +361,20 @@ void process_leave_terminal(void)
 		return;
 	int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (terminal < 0)
-		return;				       /* there is none */
-	void (*before)(int) = signal(SIGHUP, SIG_IGN); /* what the leader causes */
-	(void)ioctl(terminal, TIOCNOTTY);	       /* cannot fail for one's own */
-	(void)signal(SIGHUP, before);
+		return;				  /* there is none */
+	(void)process_give_up_terminal(terminal); /* cannot fail for one's own */
 	close_fd(&terminal);
+}
+
+bool process_lives(int pidfd)
+{
+	struct pollfd item = { .fd = pidfd, .events = POLLIN };
+	int count;
+
+	do
+		count = poll(&item, 1, 0);
+	while (count < 0 && errno == EINTR);
+	return count == 0;
 }
 
 bool process_is_apart(void)

@@ -73,6 +73,9 @@ int process_open_directory(const char *path);
  */
 void process_park(int *fd);
 
+/* A copy of a descriptor, up there where the limit lets it.  Return: a descriptor; -errno. */
+int process_copy_up(int fd);
+
 /* Occupies the free numbers from 3 to PROCESS_LOW - 1; returns which, as bits. */
 uint64_t process_occupy(void);
 
@@ -91,6 +94,9 @@ int process_list_fds(struct process_fds *ret);
 /* Closes those of the list from number `from` up. */
 void process_close_fds(const struct process_fds *fds, int from);
 
+/* Closes all from number `from` up but those in `keep`, which is small; -1 in it is none. */
+void process_close_others(unsigned from, const int *keep, size_t count);
+
 /*
  * Raises the soft limit of open descriptors to the hard one: listener and
  * session hold those of many clients.  Failing is harmless.
@@ -103,8 +109,17 @@ void process_raise_nofile(void);
  */
 void process_leave_terminal(void);
 
+/* Gives up the controlling terminal that `fd` is, by a session leader.  Return: 0; -errno. */
+int process_give_up_terminal(int fd);
+
 /* Whether it leads a session that has no terminal: what else setsid(2) would make of it. */
 bool process_is_apart(void);
+
+/* Whether the process of a pidfd has not ended.  Async-signal-safe. */
+bool process_lives(int pidfd);
+
+/* The supplementary groups, the caller's to free(3) and never NULL.  Return: 0; -errno. */
+int process_groups(gid_t **ret, size_t *ret_count);
 
 /* Signals that end a process are passed over from now on, and not by what it executes. */
 int process_pass_over(void);

@@ -13,25 +13,16 @@
 #include "process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 
 #define STANDARD 3 /* descriptors 0 to 2 */
 
-/* Copies above what PAM's limits reach, or as far up as the limit lets it. */
-static int copy_up(int fd)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_PARKED);
-
-	return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, STANDARD);
-}
-
 static int add(struct request *request, int number)
 {
-	int fd = copy_up(number);
+	int fd = process_copy_up(number);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	request->fds[request->fd_count++] = (struct request_fd){ .number = number, .fd = fd };
 	return 0;
 }
@@ -68,9 +59,9 @@ int request_local(const struct config *config, struct request *ret)
 	request.fixed = (struct message_request){ .flags = MESSAGE_REQUEST_CWD,
 						  .umask = config->inherited.umask,
 						  .ignored = config->inherited.ignored };
-	request.cwd = copy_up(config->inherited.directory);
+	request.cwd = process_copy_up(config->inherited.directory);
 	if (request.cwd < 0)
-		r = -errno;
+		r = request.cwd;
 	if (r == 0)
 		r = take_descriptors(config, &request);
 	if (r) {

@@ -101,15 +101,14 @@ static int look_up_accounts(struct session *session, struct fault *fault)
 static int set_groups(struct session *session, struct fault *fault)
 {
 	const struct account *target = session->decision.target;
-	int r = watchdog_arm(&session->watchdog, PHASE_NAMES,
-			     session->config->auth_timeout + WATCHDOG_GRACE_S);
+	int r;
 
+	if (session->config->no_setuid)
+		return 0;
+	r = watchdog_arm(&session->watchdog, PHASE_NAMES,
+			 session->config->auth_timeout + WATCHDOG_GRACE_S);
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_SESSION, "timer", -r, "out of timers");
-	if (session->config->no_setuid) {
-		watchdog_disarm(&session->watchdog);
-		return 0;
-	}
 	if (geteuid() == 0 && target->name)
 		r = initgroups(target->name, target->gid);
 	else if (geteuid() == 0)
