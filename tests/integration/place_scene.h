@@ -4,11 +4,13 @@
 #pragma once
 
 #include "cleanup.h"
+#include "deadline.h"
 #include "gateway_scene.h"
 #include "parse.h"
 #include "show.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,4 +103,27 @@ static inline const char *content_of(const char *path)
 	memset(text, 0, sizeof(text));
 	MUST(read(fd, text, sizeof(text) - 1));
 	return text;
+}
+
+/* A file of a directory; valid until the fourth call after. */
+static inline const char *path_in(const char *directory, const char *name)
+{
+	static char paths[4][96];
+	static unsigned next;
+	char *path = paths[next++ % ARRAY_LEN(paths)];
+
+	(void)snprintf(path, sizeof(paths[0]), "%s/%s", directory, name); /* fits */
+	return path;
+}
+
+/* Waits until the text is in the file. */
+static inline void await_content(const char *path, const char *text)
+{
+	int64_t deadline = deadline_after(15000);
+
+	while (!strstr(content_of(path), text)) {
+		if (deadline_passed(deadline))
+			FAIL("no \"%s\" in %s: %s", text, path, content_of(path));
+		(void)poll(NULL, 0, 5);
+	}
 }

@@ -4,7 +4,6 @@
  * Played in a cgroup of this test's own, which is made below the root of the machine's
  * version 2 hierarchy and removed again.
  */
-#include "deadline.h"
 #include "family.h"
 #include "place_scene.h"
 
@@ -18,26 +17,9 @@
 static char group[64];	  /* its directory */
 static char group_is[64]; /* its name, as in /proc/PID/cgroup */
 
-/* A file of it; valid until the fourth call after. */
 static const char *in_group(const char *name)
 {
-	static char paths[4][96];
-	static unsigned next;
-	char *path = paths[next++ % ARRAY_LEN(paths)];
-
-	(void)snprintf(path, sizeof(paths[0]), "%s/%s", group, name); /* fits */
-	return path;
-}
-
-static void await_content(const char *name, const char *text)
-{
-	int64_t deadline = deadline_after(15000);
-
-	while (!strstr(content_of(in_group(name)), text)) {
-		if (deadline_passed(deadline))
-			FAIL("no \"%s\" in %s: %s", text, name, content_of(in_group(name)));
-		(void)poll(NULL, 0, 5);
-	}
+	return path_in(group, name);
 }
 
 static int group_setup(void **state)
@@ -53,7 +35,7 @@ static int group_teardown(void **state)
 	if (access(group, F_OK) == 0) {
 		sandbox_write(in_group("cgroup.kill"), 0200, "1");
 		sandbox_write(in_group("cgroup.freeze"), 0644, "0");
-		await_content("cgroup.events", "populated 0");
+		await_content(in_group("cgroup.events"), "populated 0");
 		MUST(rmdir(group));
 	}
 	return sandbox_test_teardown(state);
@@ -88,7 +70,8 @@ static void test_program_is_in_it(void **state)
 		show_expect(command.out, "cgroup", group_is);
 		run_done(&command);
 		gateway_stop(&gateway);
-		await_content("cgroup.events", "populated 0"); /* nothing of dived's stays */
+		await_content(in_group("cgroup.events"),
+			      "populated 0"); /* nothing of dived's stays */
 	}
 }
 
@@ -107,11 +90,7 @@ static void test_nobody_else_is(void **state)
 	assert_ptr_equal(strchr(list, '\n'), list + strlen(list) - 1); /* one line */
 	assert_int_not_equal(strtol(list, NULL, 10), family_find(HOLDER));
 	assert_int_not_equal(strtol(list, NULL, 10), family_find(FAMILY_SESSION));
-	show_await_relay(command.pid);
-	run_signal(&command, SIGTERM);
-	run_wait(&command);
-	run_assert_status(&command, 32 + SIGTERM);
-	run_done(&command);
+	show_end(&command);
 	gateway_stop(&gateway);
 }
 
@@ -156,7 +135,7 @@ static void test_kill_reaches_all(void **state)
 
 	(void)state;
 	start_escape(&command, RUN_WORDS("--cgroup", group, "--on-disconnect", "kill"));
-	await_content("cgroup.events", "populated 0");
+	await_content(in_group("cgroup.events"), "populated 0");
 	gateway_stop(&gateway);
 }
 
@@ -169,7 +148,7 @@ static void test_hangup_does_not(void **state)
 	start_escape(&command, RUN_WORDS("--cgroup", group));
 	assert_non_null(strstr(content_of(in_group("cgroup.events")), "populated 1"));
 	sandbox_write(in_group("cgroup.kill"), 0200, "1");
-	await_content("cgroup.events", "populated 0");
+	await_content(in_group("cgroup.events"), "populated 0");
 	gateway_stop(&gateway);
 }
 
@@ -182,10 +161,10 @@ static void test_frozen(void **state)
 	(void)state;
 	gateway_start(&gateway, RUN_WORDS("--cgroup", group));
 	sandbox_write(in_group("cgroup.freeze"), 0644, "1");
-	await_content("cgroup.events", "frozen 1");
+	await_content(in_group("cgroup.events"), "frozen 1");
 	expect_refused(&alice, RUN_WORDS(SHOW), "the cgroup: it is frozen");
 	sandbox_write(in_group("cgroup.freeze"), 0644, "0");
-	await_content("cgroup.events", "frozen 0");
+	await_content(in_group("cgroup.events"), "frozen 0");
 	dive(&command, &alice, RUN_WORDS(SHOW));
 	show_expect(command.out, "cgroup", group_is);
 	run_done(&command);

@@ -258,16 +258,6 @@ static void expect_record(const struct row *row)
 	trail_assert(text, "res", "failed");
 }
 
-/* The next one, whom the module lets be. */
-static void expect_carol_served(void)
-{
-	run_dive(&trail.client, &(struct run_options){ .account = "carol" }, &trail.gateway,
-		 RUN_WORDS("id", "-un"));
-	run_assert_status(&trail.client, 0);
-	assert_string_equal(trail.client.out, "bob\n");
-	run_done(&trail.client);
-}
-
 static void play(const char *action, const struct row *row)
 {
 	struct family_fds before;
@@ -277,7 +267,8 @@ static void play(const char *action, const struct row *row)
 	(void)unlink(RAN); /* of a case that failed */
 	write_service(action, row);
 	start(row);
-	expect_carol_served(); /* now all there is has been opened */
+	gateway_expect_served(&trail.gateway, "carol",
+			      "bob"); /* now all there is has been opened */
 	family_await(FAMILY_SESSION, 0);
 	family_list_fds(trail.gateway.pid, &before);
 	probe_forget();
@@ -286,7 +277,7 @@ static void play(const char *action, const struct row *row)
 	expect_record(row);
 	family_await(FAMILY_SESSION, 0);
 	family_expect_fds(trail.gateway.pid, &before);
-	expect_carol_served();
+	gateway_expect_served(&trail.gateway, "carol", "bob");
 	gateway_stop(&trail.gateway);
 	sandbox_assert_no_children();
 }

@@ -140,17 +140,6 @@ static const struct ending *find_ending(char letter, size_t phase)
 	return letter == 'D' && phase >= 4 ? &died_late : &endings[i];
 }
 
-static void serve_carol(const struct gateway *gateway)
-{
-	struct run dive;
-
-	run_dive(&dive, &(struct run_options){ .account = "carol" }, gateway,
-		 RUN_WORDS("-n", "id", "-un"));
-	run_assert_status(&dive, 0);
-	assert_string_equal(dive.out, "bob\n");
-	run_done(&dive);
-}
-
 static void play(struct gateway *gateway, const struct deed *deed, size_t phase)
 {
 	const struct ending *ending = find_ending(deed->ends[phase], phase);
@@ -160,7 +149,7 @@ static void play(struct gateway *gateway, const struct deed *deed, size_t phase)
 
 	print_message("case: %s: %s\n", phases[phase], deed->does);
 	write_service("probe", deed->does, phases[phase]);
-	serve_carol(gateway);
+	gateway_expect_served(gateway, "carol", "bob");
 	family_await(FAMILY_SESSION, 0);
 	family_list_fds(gateway->pid, &before);
 	run_dive(&dive, &(struct run_options){ .account = "alice", .input = "42\n42\n42\n" },
@@ -168,7 +157,7 @@ static void play(struct gateway *gateway, const struct deed *deed, size_t phase)
 	run_assert_status(&dive, ending->status);
 	assert_string_equal(dive.out, ending->output);
 	run_done(&dive);
-	serve_carol(gateway);
+	gateway_expect_served(gateway, "carol", "bob");
 	expect_log_after(gateway, from, ending->says);
 	family_kill_all(HOSTILE_CHILD);
 	family_await(FAMILY_SESSION, 0);
@@ -229,7 +218,7 @@ static void test_alarm(void **state)
 		 RUN_WORDS("-n", "sleep", "1000"));
 	run_assert_status(&dive, 127);
 	gateway_expect_log(&gateway, "op=dive:lost");
-	serve_carol(&gateway);
+	gateway_expect_served(&gateway, "carol", "bob");
 	run_done(&dive);
 	gateway_stop(&gateway);
 }
@@ -274,7 +263,7 @@ static void test_stuck(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(stuck); i++) {
 		print_message("case: %s: %s\n", stuck[i].phase, stuck[i].does);
-		serve_carol(&gateways[i]);
+		gateway_expect_served(&gateways[i], "carol", "bob");
 		run_wait(&dives[i]);
 		run_assert_status(&dives[i], stuck[i].status);
 		gateway_expect_log(&gateways[i], "op=dive:lost");
@@ -289,7 +278,7 @@ static void test_stuck(void **state)
 		(void)poll(NULL, 0, LOOK_MS);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(stuck); i++) {
-		serve_carol(&gateways[i]);
+		gateway_expect_served(&gateways[i], "carol", "bob");
 		gateway_stop(&gateways[i]);
 	}
 }
@@ -320,7 +309,7 @@ static void test_stuck_password_change(void **state)
 		run_assert_status(&dive, 77);
 		assert_contains(dive.err, "did not return in time (password change)");
 		gateway_expect_log(&gateway, "op=dive:lost");
-		serve_carol(&gateway);
+		gateway_expect_served(&gateway, "carol", "bob");
 		run_done(&dive);
 		gateway_stop(&gateway);
 	}
@@ -341,7 +330,7 @@ static void test_stuck_behind_deaf(void **state)
 		 RUN_WORDS("-n", "true"));
 	run_assert_status(&dive, 77);
 	assert_contains(dive.err, "did not return in time (account check)");
-	serve_carol(&gateway);
+	gateway_expect_served(&gateway, "carol", "bob");
 	run_done(&dive);
 	gateway_stop(&gateway);
 }
@@ -362,10 +351,11 @@ static void test_children_hold_places(void **state)
 		run_assert_status(&dive, i < 2 ? 0 : 77);
 		run_done(&dive);
 	}
-	serve_carol(&gateway);
+	gateway_expect_served(&gateway, "carol", "bob");
 	family_kill_all(HOSTILE_CHILD);
 	family_await(REFUSALS, 0);
-	serve_carol(&gateway); /* a turn of the listener, which has seen them end */
+	gateway_expect_served(&gateway, "carol",
+			      "bob"); /* a turn of the listener, which has seen them end */
 	run_dive(&dive, &(struct run_options){ .account = "alice" }, &gateway,
 		 RUN_WORDS("-n", "true"));
 	run_assert_status(&dive, 0);

@@ -60,18 +60,6 @@ static void start_mood(const struct mood *mood, size_t number, struct gateway *g
 		       gateway, RUN_WORDS("-n", "sh", "-c", "exit 7"));
 }
 
-/* Carol's turn, while the module of alice's session hangs or after it has. */
-static void serve_carol(const struct gateway *gateway)
-{
-	struct run dive;
-
-	run_dive(&dive, &(struct run_options){ .account = "carol" }, gateway,
-		 RUN_WORDS("-n", "id", "-un"));
-	run_assert_status(&dive, 0);
-	assert_string_equal(dive.out, "bob\n");
-	run_done(&dive);
-}
-
 static void test_modules_that_do_not_return(void **state)
 {
 	struct gateway gateways[ARRAY_LEN(moods)];
@@ -87,7 +75,7 @@ static void test_modules_that_do_not_return(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(moods); i++)
 		start_mood(&moods[i], i, &gateways[i], &dives[i], login_uid);
 	for (size_t i = 0; i < ARRAY_LEN(moods); i++)
-		serve_carol(&gateways[i]);
+		gateway_expect_served(&gateways[i], "carol", "bob");
 	for (size_t i = 0; i < ARRAY_LEN(moods); i++) {
 		bool early = i < 2 || i == 5 || i == 6; /* before the verdict */
 
@@ -100,7 +88,7 @@ static void test_modules_that_do_not_return(void **state)
 		gateway_expect_log(&gateways[i], moods[i].name);
 		(void)audit_stream_expect(&audit, early ? AUDIT_USER_AUTH : AUDIT_USER_END, auid,
 					  "op=dive:lost", gateways[i].address, "res=failed", NULL);
-		serve_carol(&gateways[i]);
+		gateway_expect_served(&gateways[i], "carol", "bob");
 		run_done(&dives[i]);
 		gateway_stop(&gateways[i]);
 	}

@@ -93,15 +93,6 @@ static void run_alice(int status, const char *says)
 	probe_assert_phases(OPENED CLOSED);
 }
 
-static void expect_carol_served(void)
-{
-	run_dive(&trail.client, &(struct run_options){ .account = "carol" }, &trail.gateway,
-		 RUN_WORDS("id", "-un"));
-	run_assert_status(&trail.client, 0);
-	assert_string_equal(trail.client.out, "bob\n");
-	run_done(&trail.client);
-}
-
 static void start(const char *lines)
 {
 	char service[1024];
@@ -109,7 +100,7 @@ static void start(const char *lines)
 	(void)snprintf(service, sizeof(service), PROBE_SERVICE "%s", lines); /* fits */
 	sandbox_service("probe", service);
 	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "-x", "probe", "--audit", "require"));
-	expect_carol_served();
+	gateway_expect_served(&trail.gateway, "carol", "bob");
 	family_await(FAMILY_SESSION, 0);
 	audit_stream_forget(&trail.stream);
 }
@@ -117,7 +108,7 @@ static void start(const char *lines)
 static void finish(void)
 {
 	family_await(FAMILY_SESSION, 0);
-	expect_carol_served();
+	gateway_expect_served(&trail.gateway, "carol", "bob");
 	gateway_stop(&trail.gateway);
 	sandbox_assert_no_children();
 }

@@ -212,26 +212,9 @@ static int freezer_teardown(void **state)
 	return result;
 }
 
-/* A file of the freezer; valid until the fourth call after. */
 static const char *in_freezer(const char *name)
 {
-	static char paths[4][96];
-	static unsigned next_path;
-	char *path = paths[next_path++ % ARRAY_LEN(paths)];
-
-	(void)snprintf(path, sizeof(paths[0]), "%s/%s", freezer, name); /* fits */
-	return path;
-}
-
-static void await_content(const char *path, const char *text)
-{
-	int64_t deadline = deadline_after(10000);
-
-	while (!strstr(content_of(path), text)) {
-		if (deadline_passed(deadline))
-			FAIL("no \"%s\" in %s: %s", text, path, content_of(path));
-		(void)poll(NULL, 0, 5);
-	}
+	return path_in(freezer, name);
 }
 
 /* What root of the user namespace of `in` can get at of a process; a bit for each. */
@@ -310,11 +293,7 @@ static void test_child_is_closed_to_the_container(void **state)
 	sandbox_write(in_freezer("cgroup.freeze"), 0644, "0");
 	show_await(&command, "ready ");
 	assert_int_equal(probe(box.pid, pid), 15); /* now it is the target's */
-	show_await_relay(command.pid);
-	run_signal(&command, SIGTERM);
-	run_wait(&command);
-	run_assert_status(&command, 32 + SIGTERM);
-	run_done(&command);
+	show_end(&command);
 	gateway_stop(&gateway);
 	MUST(rmdir(freezer));
 }

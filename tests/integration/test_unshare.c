@@ -229,11 +229,7 @@ static void test_first_process_is_the_holder(void **state)
 	dive(&second, &alice, RUN_WORDS("/bin/sh", "-c", "echo /proc/[0-9]*"));
 	assert_null(strstr(second.out, path));
 	run_done(&second);
-	show_await_relay(first.pid);
-	run_signal(&first, SIGTERM);
-	run_wait(&first);
-	assert_int_equal(first.status, 32 + SIGTERM);
-	run_done(&first);
+	show_end(&first);
 	gateway_stop(&gateway);
 }
 
@@ -299,11 +295,7 @@ static void test_they_outlive_the_listener(void **state)
 		family_await(HOLDER, 1);
 		run_signal(&command, SIGWINCH);
 		show_await(&command, "got 28.");
-		show_await_relay(command.pid);
-		run_signal(&command, SIGTERM);
-		run_wait(&command);
-		run_assert_status(&command, 32 + SIGTERM);
-		run_done(&command);
+		show_end(&command);
 		family_await(HOLDER, 0);
 	}
 }
@@ -319,11 +311,7 @@ static void test_they_outlive_a_killed_listener(void **state)
 	gateway_kill(&gateway);
 	family_await(FAMILY_TEMPLATE, 0);
 	family_await(HOLDER, 1);
-	show_await_relay(command.pid);
-	run_signal(&command, SIGTERM);
-	run_wait(&command);
-	run_assert_status(&command, 32 + SIGTERM);
-	run_done(&command);
+	show_end(&command);
 	family_await(HOLDER, 0);
 }
 

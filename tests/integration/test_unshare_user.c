@@ -99,11 +99,7 @@ static void test_ids_are_shifted(void **state)
 	MUST(stat(path, &status));
 	assert_int_equal(status.st_uid, 102002);
 	assert_int_equal(status.st_gid, 102002);
-	show_await_relay(command.pid);
-	run_signal(&command, SIGTERM);
-	run_wait(&command);
-	run_assert_status(&command, 32 + SIGTERM);
-	run_done(&command);
+	show_end(&command);
 	gateway_stop(&gateway);
 }
 

@@ -28,6 +28,8 @@
  *
  * Whatever its arguments, it is not loaded while the file PROBE_SLOW of probe.h exists.
  */
+#include "phases.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -35,7 +37,6 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <security/pam_ext.h>
-#include <security/pam_modules.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -378,40 +379,4 @@ static int run(pam_handle_t *pamh, const char *phase, int argc, const char **arg
 	if (probe.log >= 0)
 		(void)close(probe.log);
 	return probe.result;
-}
-
-int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
-	(void)flags;
-	return run(pamh, "authenticate", argc, argv);
-}
-
-int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
-	if ((unsigned)flags & PAM_ESTABLISH_CRED)
-		return run(pamh, "establish", argc, argv);
-	return run(pamh, (unsigned)flags & PAM_DELETE_CRED ? "delete" : "credentials", argc, argv);
-}
-
-int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
-	(void)flags;
-	return run(pamh, "account", argc, argv);
-}
-
-int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
-	(void)flags;
-	return run(pamh, "open", argc, argv);
-}
-
-int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
-	(void)flags;
-	return run(pamh, "close", argc, argv);
-}
-
-int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
-	return run(pamh, (unsigned)flags & PAM_PRELIM_CHECK ? "prelim" : "update", argc, argv);
 }

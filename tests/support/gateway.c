@@ -450,3 +450,16 @@ void gateway_expect_passed_refusal(const struct run_options *base, const int *so
 	activate(&activation, base, "/nonexistent", sockets, count, options);
 	expect_refusal(&activation.command, text);
 }
+
+void gateway_expect_served(const struct gateway *gateway, const char *account, const char *target)
+{
+	struct run dive;
+	char line[64];
+
+	(void)snprintf(line, sizeof(line), "%s\n", target); /* fits */
+	run_dive(&dive, &(struct run_options){ .account = account }, gateway,
+		 RUN_WORDS("-n", "id", "-un"));
+	run_assert_status(&dive, 0);
+	assert_string_equal(dive.out, line);
+	run_done(&dive);
+}

@@ -77,3 +77,6 @@ void gateway_expect_notify(struct gateway *gateway, const char *text);
  * refuse: status 4, nothing on standard output, `text` in standard error.
  */
 void gateway_expect_refusal(const char *const *options, const char *text);
+
+/* Fails unless the gateway serves this account, whose program is then the target. */
+void gateway_expect_served(const struct gateway *gateway, const char *account, const char *target);

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
@@ -142,4 +143,13 @@ void show_await_relay(pid_t dive)
 		if (deadline_passed(deadline))
 			FAIL("dive does not come to forward signals");
 	} while (strncmp(mask, "SigBlk:\t0000000000000000", 24) == 0);
+}
+
+void show_end(struct run *dive)
+{
+	show_await_relay(dive->pid);
+	run_signal(dive, SIGTERM);
+	run_wait(dive);
+	run_assert_status(dive, 32 + SIGTERM);
+	run_done(dive);
 }

@@ -44,3 +44,6 @@ pid_t show_pid(struct run *command);
  * from then on it blocks them, to forward them.  Waits for that (15 s).
  */
 void show_await_relay(pid_t dive);
+
+/* Ends a `show signals` that dive waits for: it dies of SIGTERM, and status says so. */
+void show_end(struct run *dive);
