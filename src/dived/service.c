@@ -16,17 +16,15 @@
 #include "account.h"
 #include "cleanup.h"
 #include "conversation.h"
-#include "parse.h"
 #include "process.h"
 #include "stack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -75,19 +73,17 @@ static bool is_known(const struct sockets *sockets, int fd)
 static struct sockets list_sockets(const struct sockets *known)
 {
 	struct sockets found = { .count = 0 };
-	DIR *listing = opendir("/proc/self/fd");
+	struct process_fds open;
 
-	for (struct dirent *entry;
-	     listing && found.count < LISTED_MAX && (entry = readdir(listing));) {
+	(void)process_list_fds(&open); /* no memory: an empty list */
+	for (size_t i = 0; i < open.count && found.count < LISTED_MAX; i++) {
 		struct stat info;
-		int fd;
+		int fd = open.list[i];
 
-		if (parse_fd(entry->d_name, INT_MAX, false, &fd) == 0 && fd >= 3 &&
-		    !is_known(known, fd) && fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode))
+		if (!is_known(known, fd) && fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode))
 			found.fds[found.count++] = fd;
 	}
-	if (listing)
-		(void)closedir(listing); /* read only */
+	free(open.list);
 	return found;
 }
 
