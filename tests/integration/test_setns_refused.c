@@ -155,6 +155,26 @@ static void test_ids_of_root_are_not_taken_in(void **state)
 	gateway_stop(&gateway);
 }
 
+/* Root of that user namespace, and not of the host, has mounted what is found there. */
+static void test_mounts_without_their_user_namespace(void **state)
+{
+	static const char refused[] =
+		"the mount namespace belongs to a user namespace that is not entered with it";
+	const struct container_options options = { .flags = CLONE_NEWUSER | CLONE_NEWNS,
+						   .map = "0 100000 65536" };
+
+	(void)state;
+	container_start(&box, &options);
+	container_start(&other, &options);
+	expect_start_refused("--setns-pid", name_of(&box, ":mnt"), refused);
+	expect_start_refused("-N", name_of(&box, "/mnt"), refused);
+	gateway_expect_refusal(
+		RUN_WORDS("@refused", "-N", name_of(&box, "/mnt"), "-N", name_of(&other, "/user")),
+		refused);
+	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ":mnt,user")));
+	gateway_stop(&gateway);
+}
+
 static void test_two_of_a_kind(void **state)
 {
 	static const char second[] = "a second namespace of one kind";
@@ -341,6 +361,7 @@ int main(void)
 		TEST(test_number_of_another_process),
 		TEST(test_not_a_namespace),
 		TEST(test_ids_of_root_are_not_taken_in),
+		TEST(test_mounts_without_their_user_namespace),
 		TEST(test_two_of_a_kind),
 		TEST(test_file_that_changes),
 		TEST(test_links_to_a_process),
