@@ -11,11 +11,11 @@
 
 void ancillary_send(struct msghdr *head, union ancillary *room, const int *fds, size_t count)
 {
+	struct cmsghdr *item = &room->align; /* what CMSG_FIRSTHDR() gives */
+
 	memset(room, 0, sizeof(*room));
 	head->msg_control = room->bytes;
 	head->msg_controllen = CMSG_SPACE(count * sizeof(*fds));
-	struct cmsghdr *item = CMSG_FIRSTHDR(head);
-
 	item->cmsg_level = SOL_SOCKET;
 	item->cmsg_type = SCM_RIGHTS;
 	item->cmsg_len = CMSG_LEN(count * sizeof(*fds));
