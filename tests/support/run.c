@@ -165,6 +165,18 @@ static int open_input(const char *input)
 	return ends[0];
 }
 
+/*
+ * Appending: of a file in memory the kernel does not guard the position that processes
+ * share, so that of two lines written at once one would be lost.
+ */
+static int open_capture(const char *name)
+{
+	int fd = MUST_INT(memfd_create(name, MFD_CLOEXEC));
+
+	MUST(fcntl(fd, F_SETFL, O_APPEND));
+	return fd;
+}
+
 void run_start(struct run *ret, const struct run_options *options)
 {
 	struct identity identity;
@@ -175,8 +187,8 @@ void run_start(struct run *ret, const struct run_options *options)
 	assert_in_range(options->fd_count, 0, FDS_MAX - 3);
 	find_identity(options, &identity);
 	*ret = (struct run){ .status = -1 };
-	ret->out_fd = MUST_INT(memfd_create("stdout", MFD_CLOEXEC));
-	ret->err_fd = MUST_INT(memfd_create("stderr", MFD_CLOEXEC));
+	ret->out_fd = open_capture("stdout");
+	ret->err_fd = open_capture("stderr");
 	fds[0] = (struct run_fd){ terminal > 0 ? terminal : input, 0 };
 	fds[1] = (struct run_fd){ terminal > 0 ? terminal : ret->out_fd, 1 };
 	fds[2] = (struct run_fd){ terminal > 0 ? terminal : ret->err_fd, 2 };
