@@ -214,8 +214,9 @@ static void make_environment(const char *const *base, const char *notify, const 
 }
 
 /*
- * Starts it and waits until it serves.  `before`: who listens at its address already; NULL:
- * only the notification tells.
+ * Starts it and waits until it serves, which only the notification tells.  `before`: who
+ * listens at its address already, where another is notified; a new socket is bound before
+ * all else is ready.
  */
 static void launch(struct gateway *ret, struct run_options *command, const struct listeners *before,
 		   const char *pidfile)
@@ -229,6 +230,14 @@ static void launch(struct gateway *ret, struct run_options *command, const struc
 	}
 	ret->pidfd = MUST_INT(fcntl(ret->run.pidfd, F_DUPFD_CLOEXEC, 3));
 	await_ready(ret, before);
+}
+
+static bool notifies_another(const char *const *envp)
+{
+	for (; envp && *envp; envp++)
+		if (strncmp(*envp, "NOTIFY_SOCKET=", 14) == 0)
+			return true;
+	return false;
 }
 
 void gateway_start_with(struct gateway *ret, const struct run_options *base,
@@ -263,7 +272,8 @@ void gateway_start_with(struct gateway *ret, const struct run_options *base,
 	command.argv = argv;
 	command.envp = envp;
 	before = find_listeners(ret->address);
-	launch(ret, &command, &before, wishes.detach ? pidfile : NULL);
+	launch(ret, &command, notifies_another(base->envp) ? &before : NULL,
+	       wishes.detach ? pidfile : NULL);
 }
 
 void gateway_start(struct gateway *ret, const char *const *options)
