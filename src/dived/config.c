@@ -312,7 +312,7 @@ static int check_safety(struct config *config, const struct complaint *complaint
 	struct config either_way = *config;
 	int error;
 
-	if (!config->listen_fds)
+	if (!config->listen_fds || config->passed.known)
 		return judge_safety(config, complaint);
 	either_way.passed = (struct config_access){ true, 0600, 0 };
 	error = judge_safety(&either_way, complaint);
@@ -328,6 +328,12 @@ int config_admit(struct config *config, const struct config_access *access, char
 	config->passed = *access;
 	config->passed.known = true;
 	return judge_safety(config, &(struct complaint){ error, error_size });
+}
+
+int config_join_user(struct config *config, char *error, size_t error_size)
+{
+	config->other_ids = !config->no_setuid;
+	return check_safety(config, &(struct complaint){ error, error_size });
 }
 
 /*

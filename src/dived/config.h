@@ -176,6 +176,7 @@ struct config {
 	int cgroup_fd;		       /* the directory; owned; -1 for none */
 	int root_fd;		       /* -W: dived's root directory; owned; -1 for none */
 	struct namespaces *namespaces; /* owned by main; NULL before they are made, or for none */
+	bool other_ids;		       /* in a user namespace the target is not who it is here */
 
 	/* with what privileges */
 	struct option_list limit_texts;
@@ -235,7 +236,8 @@ void config_done(struct config *config);
 
 /*
  * Whether spawns of clients other than root may be elevated under this config:
- * judged by target, -e -g -m -c, mode and owner of the socket, and --allow.
+ * judged by target, -e -g -m -c, user namespace, mode and owner of the socket, and
+ * --allow.
  */
 bool config_may_elevate(const struct config *config);
 
@@ -250,6 +252,14 @@ struct config_access config_access(const struct config *config);
  */
 int config_admit(struct config *config, const struct config_access *access, char *error,
 		 size_t error_size);
+
+/*
+ * Takes note that programs join a user namespace (-N, --setns-pid), whose ids are
+ * those of others outside, and makes the safety checks that depend on it.
+ * Return: 0; -EINVAL with `error` filled.
+ */
+int config_join_user(struct config *config, char *error, size_t error_size);
+
 /* Whether one of -e -g -m -c is in force: every spawn then is more than its client. */
 bool config_adds_privilege(const struct config *config);
 

@@ -59,7 +59,7 @@ bool config_adds_privilege(const struct config *config)
 
 bool config_may_elevate(const struct config *config)
 {
-	if (config_adds_privilege(config))
+	if (config_adds_privilege(config) || config->other_ids)
 		return config_admits_others(config, 0); /* the target itself gets more, too */
 	if (!config->user && !config->no_setuid)
 		return false; /* everybody is himself */

@@ -45,6 +45,37 @@ static int check_unshare(struct config *config, const struct complaint *complain
 	return 0;
 }
 
+/*
+ * Whether a map makes somebody else, outside, of an id; a text that is no map does not
+ * last, since the kernel refuses it.
+ */
+static bool maps_to_others(const char *text)
+{
+	while (*text) {
+		uint32_t inside, outside, count;
+
+		if (parse_map_line(&text, &inside, &outside, &count) || inside != outside)
+			return true;
+	}
+	return false;
+}
+
+/* -P keeps dived's own ids, whatever they are called. */
+static bool has_other_ids(const struct config *config)
+{
+	if (config->no_setuid || !(config->unshare & NAMESPACE_BIT(NAMESPACE_USER)))
+		return false;
+	if (config->setup_idmap)
+		return config->inherited.uid != 0 || config->inherited.gid != 0;
+	for (size_t i = 0; i + 1 < config->contents.count; i += 2) {
+		const char *file = config_namespace_file(config->contents.items[i]);
+
+		if (file && strstr(file, "id_map") && maps_to_others(config->contents.items[i + 1]))
+			return true;
+	}
+	return false;
+}
+
 /* The kinds of a PID[:LIST].  Returns NULL, or what is wrong with it. */
 static const char *parse_setns_pid(const char *text, unsigned *ret)
 {
@@ -284,6 +315,7 @@ int config_check_place(struct config *config, const struct complaint *complaint)
 		if (error)
 			return error;
 	}
+	config->other_ids = has_other_ids(config);
 	return 0;
 }
 

@@ -87,9 +87,11 @@ static int tie(struct serving *serving)
 
 	if (r == -ENOMEM)
 		(void)snprintf(serving->error, ERROR_MAX, "out of memory");
-	if (r == 0)
-		config->namespaces = &serving->namespaces;
-	return r;
+	if (r)
+		return r;
+	config->namespaces = &serving->namespaces;
+	return serving->namespaces.user_joined ? config_join_user(config, serving->error, ERROR_MAX)
+					       : 0;
 }
 
 /* Everything but the socket, in the order in which it can fail without a trace. */

@@ -181,6 +181,9 @@ static int open_sources(const struct namespaces *namespaces, struct namespace_se
 			return refuse(fault, EPERM, source,
 				      "a user namespace, in which -P would leave programs the ids "
 				      "of root outside of it (--allow-insecure permits it)");
+		if (kind == NAMESPACE_USER && namespaces->tied && !namespaces->user_joined)
+			return refuse(fault, EPERM, source,
+				      "the process has entered a user namespace since start-up");
 		if (set->fds[kind] >= 0)
 			return refuse(fault, EINVAL, source,
 				      "a second namespace of one kind; -s, -N or --setns-pid names "
@@ -359,7 +362,7 @@ static int learn_kinds(const struct namespaces *namespaces, struct fault *fault)
 }
 
 /* Opens them once, to see that it can be done, and beside what -s will make. */
-static int try_all(const struct namespaces *namespaces, unsigned made, char *error, size_t size)
+static int try_all(struct namespaces *namespaces, unsigned made, char *error, size_t size)
 {
 	struct namespace_set set = NAMESPACE_SET_EMPTY;
 	struct fault fault;
@@ -380,6 +383,8 @@ static int try_all(const struct namespaces *namespaces, unsigned made, char *err
 			       namespace_rows[i].name);
 		r = -EINVAL;
 	}
+	namespaces->user_joined = namespace_set_enters(&set, NAMESPACE_USER);
+	namespaces->tied = true;
 	namespace_set_done(&set);
 	return r;
 }

@@ -80,6 +80,8 @@ struct namespaces {
 	bool fresh_pid;		   /* -s pid for one program, which will be its pid 1 */
 	bool user_made;		   /* -s user: the maps are known */
 	bool ids_kept;		   /* -P of root: no user namespace is joined */
+	bool user_joined;	   /* at start-up one was, of -N or --setns-pid */
+	bool tied;		   /* start-up is over: where none was, none will be */
 	struct namespace_map uids;
 	struct namespace_map gids;
 	int alive;    /* the holder lives as long as this is open in any process; owned; -1 */

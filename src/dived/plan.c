@@ -55,7 +55,7 @@ static bool is_elevated(const struct config *config, const struct peer *peer,
 	/* With -J whoever starts dived has all the power that dived has. */
 	if (config->mode == CONFIG_MODE_EXECUTE)
 		return false;
-	if (config_adds_privilege(config))
+	if (config_adds_privilege(config) || config->other_ids)
 		return true;
 	/* A container's reduced root is uid 0 as well, without the power of ours. */
 	return target->uid != peer->uid || (target->uid == 0 && !peer->root);

@@ -42,10 +42,12 @@ struct plan_decision {
 
 /*
  * Fills *ret, or refuses.  The rules are in the reference manual dived(8) under
- * WHO IS ASKED: -e -g -m -c elevate whatever the target is, and -J nobody.  One
- * is stricter than "uid differs": a spawn as uid 0 for a
- * client of uid 0 that is not a root client (a container's reduced root) counts
- * as elevated, because the program would hold what that client lacks.
+ * WHO IS ASKED: -e -g -m -c elevate whatever the target is, and -J nobody.  Two
+ * are stricter than "uid differs".  A spawn as uid 0 for a client of uid 0 that is
+ * not a root client (a container's reduced root) counts as elevated, because the
+ * program would hold what that client lacks.  So does one in a user namespace that
+ * is joined, or whose maps are not of each id to itself: bob's uid in there is the uid
+ * of somebody else outside, who owns other files.
  *
  * Return: 0; -EACCES with *fault filled.
  */

@@ -54,7 +54,7 @@ static void test_file_that_is_missing(void **state)
 		{ "user namespace", { "-s", "user", IDENTITY_MAPS }, "0" },
 		{ "shifted",
 		  { "-s", "user", "-t", "uid_map", "0 100000 65536", "-t", "gid_map",
-		    "0 100000 65536" },
+		    "0 100000 65536", UNASKED },
 		  "0" },
 		{ "net namespace", { "-s", "net,mnt" }, "0" },
 	};
@@ -272,7 +272,7 @@ static void test_in_a_container(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		print_message("case: %s\n", cases[i].file);
 		gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ""), "-t",
-						  cases[i].file, "text"));
+						  cases[i].file, "text", UNASKED));
 		expect_refused(&alice, RUN_WORDS("/bin/true"), cases[i].text);
 		gateway_stop(&gateway);
 	}

@@ -143,7 +143,7 @@ static void test_user_namespace_of_root(void **state)
 	container_start(&box, &(struct container_options){ .flags = CLONE_NEWUSER | CLONE_NEWPID |
 								    CLONE_NEWTIME | CLONE_NEWUTS,
 							   .map = HIGH });
-	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, "")));
+	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ""), UNASKED));
 	dive(&command, &alice, RUN_WORDS(SHOW));
 	expect_inodes(command.out, ALL, box.pid);
 	expect_others(command.out, USER | PID | TIME | UTS);
@@ -155,11 +155,33 @@ static void test_user_namespace_of_root(void **state)
 	expect_output(&alice, RUN_WORDS("/bin/sh", "-c", "hostname its; hostname; id -u"),
 		      "its\n0\n");
 	gateway_stop(&gateway);
-	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, "")));
+	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ""), UNASKED));
 	sandbox_account("dora", 70000, NULL, "/bin/sh");
 	expect_refused(&(struct run_options){ .account = "dora" }, RUN_WORDS("/usr/bin/id"),
 		       "the user namespace does not hold all of the target's ids");
 	gateway_stop(&gateway);
+}
+
+/* Her uid in there is that of somebody else outside. */
+static void test_asked_where_a_user_namespace_is_joined(void **state)
+{
+	(void)state;
+	container_start(&box, &(struct container_options){ .flags = CLONE_NEWUSER | CLONE_NEWUTS,
+							   .map = HIGH });
+	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, "")));
+	expect_refused(&alice, RUN_WORDS("/usr/bin/id"), "the server asks");
+	expect_output(&root, RUN_WORDS("/usr/bin/id", "-u"), "0\n");
+	gateway_stop(&gateway);
+	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ":uts")));
+	expect_output(&alice, RUN_WORDS("/usr/bin/id", "-u"), "2001\n");
+	gateway_stop(&gateway);
+	gateway_expect_refusal(RUN_WORDS("@refused", "-C", "0666", "--environment", "all", "-N",
+					 name_of(&box, "/user")),
+			       "--environment all: a client would control");
+	/* --check says the same. */
+	gateway_expect_refusal(RUN_WORDS("--check", "@refused", "-C", "0666", "--environment",
+					 "all", "-N", name_of(&box, "/user")),
+			       "--environment all: a client would control");
 }
 
 /* --- a shell of an administrator's ---------------- */
@@ -283,7 +305,7 @@ static void test_child_is_closed_to_the_container(void **state)
 	container_start(&box, &(struct container_options){ .flags = CLONE_NEWUSER | CLONE_NEWPID,
 							   .map = HIGH });
 	gateway_start(&gateway, RUN_WORDS("--setns-pid", name_of(&box, ""), "--cgroup", freezer,
-					  "-t", in_freezer("cgroup.freeze"), "1"));
+					  "-t", in_freezer("cgroup.freeze"), "1", UNASKED));
 	run_dive_start(&command, &alice, &gateway, RUN_WORDS(SHOW, "signals"));
 	await_content(in_freezer("cgroup.events"), "frozen 1");
 	await_content(in_freezer("cgroup.procs"), "\n");
@@ -338,6 +360,7 @@ int main(void)
 		TEST(test_parts),
 		TEST(test_mount_outlives_its_process),
 		TEST(test_user_namespace_of_root),
+		TEST(test_asked_where_a_user_namespace_is_joined),
 		TEST(test_no_descriptor_leads_out),
 		cmocka_unit_test_teardown(test_child_is_closed_to_the_container, freezer_teardown),
 		cmocka_unit_test_setup_teardown(test_audited_shell, trail_setup,

@@ -284,22 +284,33 @@ static void test_file_becomes_alices(void **state)
 	gateway_stop(&gateway);
 }
 
-/* A process of hers, in dived's own namespaces at start-up, that moves out afterwards. */
+/*
+ * A process in dived's own namespaces at start-up, that moves out afterwards: to where it
+ * has power, or to where alice would be somebody else without being asked.
+ */
 static void test_process_moves(void **state)
 {
-	static const char *const forms[][2] = { { "--setns-pid", "" }, { "-N", "/net" } };
+	static const struct {
+		const char *account;
+		const char *form[2];
+		const char *text;
+	} cases[] = {
+		{ "alice", { "--setns-pid", "" }, NOT_ROOT },
+		{ "alice", { "-N", "/net" }, NOT_ROOT },
+		{ NULL, { "--setns-pid", "" }, "has entered a user namespace since start-up" },
+	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct run command;
-		struct container hers = { 0 };
+		struct container moving = { 0 };
 		int64_t deadline = deadline_after(10000);
 		int ends[2];
 
-		print_message("case: %s\n", forms[i][0]);
+		print_message("case: %s, %s\n", cases[i].form[0], cases[i].text);
 		MUST(pipe2(ends, O_CLOEXEC));
 		run_start(&command, &(struct run_options){
-					    .account = "alice",
+					    .account = cases[i].account,
 					    .argv = RUN_WORDS("/bin/sh", "-c",
 							      "echo there; read x; exec unshare "
 							      "-U -n sleep 1000"),
@@ -307,15 +318,15 @@ static void test_process_moves(void **state)
 					    .fd_count = 1 });
 		close_fd(&ends[0]);
 		run_expect(&command, "there");
-		hers.pid = command.pid;
-		start_with(forms[i][0], name_of(&hers, forms[i][1]));
+		moving.pid = command.pid;
+		start_with(cases[i].form[0], name_of(&moving, cases[i].form[1]));
 		MUST(write(ends[1], "\n", 1));
 		close_fd(&ends[1]);
-		while (inode_of(hers.pid, 1) == inode_of(0, 1)) {
+		while (inode_of(moving.pid, 1) == inode_of(0, 1)) {
 			assert_false(deadline_passed(deadline));
 			(void)poll(NULL, 0, 5);
 		}
-		expect_refused(&alice, true_words, NOT_ROOT);
+		expect_refused(&alice, true_words, cases[i].text);
 		gateway_stop(&gateway);
 		run_done(&command);
 	}

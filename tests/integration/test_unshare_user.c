@@ -103,6 +103,44 @@ static void test_ids_are_shifted(void **state)
 	gateway_stop(&gateway);
 }
 
+/* Whoever is somebody else outside must prove who he is, and sends no environment. */
+static void test_asked_where_ids_are_of_others(void **state)
+{
+	static const struct {
+		const char *uids;
+		const char *gids;
+		bool asked;
+	} cases[] = {
+		{ EVERY_ID, EVERY_ID, false }, { "0 0 1000\n1000 1000 70000", EVERY_ID, false },
+		{ HIGH, HIGH, true },	       { EVERY_ID, HIGH, true },
+		{ HIGH, EVERY_ID, true },      { "0 0 2002\n2002 2003 1", EVERY_ID, true },
+	};
+	static const char *const variable[] = { "CLIENTS=own", NULL };
+	const struct run_options rich = { .uid = 0, .envp = variable };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *const options[] = { "-s",	   "user",	  "-t",
+						"uid_map", cases[i].uids, "-t",
+						"gid_map", cases[i].gids, NULL };
+
+		print_message("case: %s, %s\n", cases[i].uids, cases[i].gids);
+		gateway_start(&gateway, options);
+		if (cases[i].asked)
+			expect_refused(&alice, RUN_WORDS("/usr/bin/id", "-u"), "the server asks");
+		else
+			expect_output(&alice, RUN_WORDS("/usr/bin/id", "-u"), "2001\n");
+		/* Root is not asked, and has the environment of an elevated program all the same.
+		 */
+		expect_output(&rich, RUN_WORDS("/bin/sh", "-c", "id -u; echo ${CLIENTS-none}"),
+			      cases[i].asked ? "0\nnone\n" : "0\nown\n");
+		gateway_stop(&gateway);
+	}
+	gateway_expect_refusal(RUN_WORDS("@refused", "-C", "0666", "--environment", "all", "-s",
+					 "user", "-t", "uid_map", HIGH, "-t", "gid_map", HIGH),
+			       "--environment all: a client would control");
+}
+
 static void test_targets_the_map_does_not_hold(void **state)
 {
 	static const struct {
@@ -136,7 +174,7 @@ static void test_targets_the_map_does_not_hold(void **state)
 	}
 	/* Whoever comes: who is held runs, who is not is refused. */
 	gateway_start(&gateway, RUN_WORDS("-s", "user", "-t", "uid_map", "2001 102001 2", "-t",
-					  "gid_map", "2001 102001 2"));
+					  "gid_map", "2001 102001 2", UNASKED));
 	expect_output(&alice, RUN_WORDS("/usr/bin/id", "-u"), "2001\n");
 	expect_refused(&(struct run_options){ .account = "carol" }, RUN_WORDS("/usr/bin/id"),
 		       "the user namespace does not hold all of the target's ids");
@@ -144,7 +182,7 @@ static void test_targets_the_map_does_not_hold(void **state)
 	/* Groups, too: those that are not held are not left out without a word. */
 	sandbox_account_line("/etc/group", "audio", "audio:x:29:alice");
 	gateway_start(&gateway, RUN_WORDS("-s", "user", "-t", "uid_map", "2001 102001 2", "-t",
-					  "gid_map", "2001 102001 2"));
+					  "gid_map", "2001 102001 2", UNASKED));
 	expect_refused(&alice, RUN_WORDS("/usr/bin/id"),
 		       "the user namespace does not hold all of the target's ids");
 	gateway_stop(&gateway);
@@ -254,6 +292,7 @@ int main(void)
 		TEST(test_without_root),
 		TEST(test_without_root_and_without_a_map),
 		TEST(test_ids_are_shifted),
+		TEST(test_asked_where_ids_are_of_others),
 		TEST(test_targets_the_map_does_not_hold),
 		TEST(test_bad_maps),
 		TEST(test_setgroups_denied),
