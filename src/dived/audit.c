@@ -240,13 +240,45 @@ static void audit_read_namespaces(const struct audit_facts *facts, struct record
 		ret->inode[NAMESPACE_PID] = RECORD_NAMESPACE_NEW;
 }
 
+/* Return: 0; -errno, with the rest left out. */
+static int audit_send_spawn(const struct audit *audit, const struct audit_facts *facts,
+			    const struct record_namespaces *namespaces)
+{
+	struct record_command command;
+	struct record record;
+	int error;
+
+	record_command_init(facts->command, &command);
+	record_spawn(RECORD_AUDIT, facts, namespaces, &command, &record);
+	error = audit_send_record(audit, AUDIT_USER_CMD, &record, facts->tty, true);
+	while (error == 0 && command.at < command.len) {
+		record_more(RECORD_AUDIT, facts, &command, &record);
+		error = audit_send_record(audit, AUDIT_USER_CMD, &record, facts->tty, true);
+	}
+	return error;
+}
+
+static void audit_log_spawn(const struct audit_facts *facts,
+			    const struct record_namespaces *namespaces)
+{
+	struct record_command command;
+	struct record record;
+
+	record_command_init(facts->command, &command);
+	record_spawn(RECORD_SYSLOG, facts, namespaces, &command, &record);
+	log_notice("%s", record.text);
+	while (command.at < command.len) {
+		record_more(RECORD_SYSLOG, facts, &command, &record);
+		log_notice("%s", record.text);
+	}
+}
+
 int audit_spawn(const struct audit *audit, const struct audit_facts *facts, struct fault *fault)
 {
 	enum audit_state state =
 		audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_query(audit);
 	enum audit_demand demand = audit_demand(audit->mode, state, facts->login_uid_kept);
 	struct record_namespaces namespaces;
-	struct record record;
 	int error = 0;
 
 	if (demand == AUDIT_DEMAND_REFUSE_STATE)
@@ -257,15 +289,12 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 				 "the client's login uid cannot be carried over");
 
 	audit_read_namespaces(facts, &namespaces);
-	if (demand != AUDIT_DEMAND_NONE) {
-		record_spawn(RECORD_AUDIT, facts, &namespaces, &record);
-		error = audit_send_record(audit, AUDIT_USER_CMD, &record, facts->tty, true);
-	}
+	if (demand != AUDIT_DEMAND_NONE)
+		error = audit_send_spawn(audit, facts, &namespaces);
 	if (error < 0 && demand == AUDIT_DEMAND_WRITE)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "write", -error,
 				 "the audit record cannot be written: %s", strerror(-error));
-	record_spawn(RECORD_SYSLOG, facts, &namespaces, &record);
-	log_notice("%s", record.text);
+	audit_log_spawn(facts, &namespaces);
 	return 0;
 }
 

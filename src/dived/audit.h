@@ -88,7 +88,8 @@ int audit_new_id(char ret[AUDIT_ID_SIZE]);
 /**
  * audit_spawn() - record that a program is about to be executed
  *
- * AUDIT_USER_CMD op=dive:spawn, and a syslog line.  Under `require`, and under
+ * AUDIT_USER_CMD op=dive:spawn, and where the command has no room in it op=dive:more, up
+ * to RECORD_COMMAND_MAX bytes; and syslog lines.  Under `require`, and under
  * `auto` where auditing is enabled at this moment, failing to write is a
  * refusal, as is a login uid that could not be carried over.
  *

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PARTS_ROOM  32 /* " part= parts=" and their digits */
 #define NUMBER_ROOM 32 /* " name_cut=" of a short name, and 20 digits */
 
 /* Hex doubles a text; names and fixed fields of the longest record, and then the command. */
@@ -101,15 +102,23 @@ static void record_add_quoted(struct record *record, const char *value, size_t l
 	record_add_char(record, '"');
 }
 
+/* log_line() writes what is not plainly printable in up to four characters. */
+static size_t syslog_size(char c)
+{
+	if (c == '"')
+		return 2;
+	return c < ' ' || c > '~' || c == '\\' ? 4 : 1;
+}
+
 /* How many bytes of a value fit into `room` bytes when encoded; quotes are extra. */
 static size_t record_fit(enum record_style style, const char *value, size_t len, size_t room)
 {
 	size_t used = 0;
 
-	if (is_plain(style, value, len))
+	if (style == RECORD_AUDIT && is_plain(style, value, len))
 		return len < room ? len : room;
 	for (size_t i = 0; i < len; i++) {
-		used += style == RECORD_AUDIT || value[i] == '"' ? 2 : 1;
+		used += style == RECORD_AUDIT ? 2 : syslog_size(value[i]);
 		if (used > room)
 			return i;
 	}
@@ -146,14 +155,24 @@ static void record_add_text(struct record *record, const char *name, const char 
 		record_add_value(record, name, value, total < max ? total : max, total);
 }
 
+/* The room for the value of a field that comes last, but for `reserve` bytes. */
+static size_t record_last_room(const struct record *record, const char *name, size_t reserve)
+{
+	size_t frame = strlen(name) + strlen(" =\"\"") + NUMBER_ROOM + reserve;
+	size_t room = record_room(record);
+
+	/* What has been added grows in syslog, too; see syslog_size(). */
+	for (size_t i = 0; record->style == RECORD_SYSLOG && i < record->len; i++)
+		frame += record->text[i] == '"' ? 0 : syslog_size(record->text[i]) - 1;
+	return room > frame ? room - frame : 0;
+}
+
 /* Adds the last text of a record, which may take all the room that is left. */
 static void record_add_last(struct record *record, const char *name, const char *value, size_t len,
 			    size_t total)
 {
-	size_t frame = strlen(name) + strlen(" =\"\"") + NUMBER_ROOM;
-	size_t room = record_room(record);
+	size_t room = record_last_room(record, name, 0);
 
-	room = room > frame ? room - frame : 0;
 	record_add_value(record, name, value, record_fit(record->style, value, len, room), total);
 }
 
@@ -218,6 +237,57 @@ static void record_add_command(struct record *record, const struct audit_facts *
 	record_add_last(record, "cmd", joined, strlen(joined), total);
 }
 
+/* --- a command in several records ---------------------------------------------- */
+
+void record_command_init(char *const *argv, struct record_command *ret)
+{
+	ret->total = argv ? record_join(argv, ret->text, sizeof(ret->text)) : 0;
+	ret->len = ret->total < RECORD_COMMAND_MAX ? ret->total : RECORD_COMMAND_MAX;
+	ret->at = 0;
+	ret->part = ret->parts = 1;
+}
+
+/* What the next record, which lacks only this, has room for. */
+static size_t command_fit(const struct record *record, const struct record_command *command,
+			  size_t at, size_t reserve)
+{
+	return record_fit(record->style, command->text + at, command->len - at,
+			  record_last_room(record, "cmd", reserve));
+}
+
+static void record_add_part(struct record *record, struct record_command *command, size_t len)
+{
+	bool cut = command->at + len == command->len && command->len < command->total;
+
+	if (command->part > 1)
+		record_add(record, " part=%u", command->part);
+	if (command->parts > 1)
+		record_add(record, " parts=%u", command->parts);
+	record_add_value(record, "cmd", command->text + command->at, len,
+			 cut ? command->total : len);
+	command->at += len;
+	command->part++;
+}
+
+static void record_begin_more(struct record *record, enum record_style style,
+			      const struct audit_facts *facts);
+
+/* The first record, which has all but the command. */
+static void record_add_first(struct record *record, const struct audit_facts *facts,
+			     struct record_command *command)
+{
+	size_t len = command_fit(record, command, 0, 0);
+	struct record more;
+
+	if (len < command->len) {
+		len = command_fit(record, command, 0, PARTS_ROOM);
+		record_begin_more(&more, record->style, facts);
+		for (size_t at = len; at < command->len; command->parts++)
+			at += command_fit(&more, command, at, PARTS_ROOM);
+	}
+	record_add_part(record, command, len);
+}
+
 /* libaudit adds the result to what goes to the kernel. */
 static void record_add_result(struct record *record, bool success)
 {
@@ -245,7 +315,8 @@ static void record_add_namespaces(struct record *record, const struct record_nam
 }
 
 void record_spawn(enum record_style style, const struct audit_facts *facts,
-		  const struct record_namespaces *namespaces, struct record *ret)
+		  const struct record_namespaces *namespaces, struct record_command *command,
+		  struct record *ret)
 {
 	record_begin(ret, style, "dive:spawn");
 	record_add_result(ret, true);
@@ -253,7 +324,27 @@ void record_spawn(enum record_style style, const struct audit_facts *facts,
 	record_add_what(ret, facts);
 	record_add_namespaces(ret, namespaces);
 	record_add_where(ret, facts);
-	record_add_command(ret, facts);
+	if (facts->command)
+		record_add_first(ret, facts, command);
+	else
+		record_add(ret, " cmd=?");
+}
+
+static void record_begin_more(struct record *record, enum record_style style,
+			      const struct audit_facts *facts)
+{
+	record_begin(record, style, "dive:more");
+	record_add_result(record, true);
+	record_add_text(record, "acct", facts->account, RECORD_NAME_MAX);
+	record_add_text(record, "dive_id", facts->id, AUDIT_ID_SIZE);
+	record_add_text(record, "gateway", facts->gateway, RECORD_NAME_MAX);
+}
+
+void record_more(enum record_style style, const struct audit_facts *facts,
+		 struct record_command *command, struct record *ret)
+{
+	record_begin_more(ret, style, facts);
+	record_add_part(ret, command, command_fit(ret, command, command->at, PARTS_ROOM));
 }
 
 void record_refuse(enum record_style style, const struct audit_facts *facts,

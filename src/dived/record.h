@@ -21,6 +21,9 @@
  * Every text from outside has a bound.  One that is longer is cut, and a field
  * NAME_cut=TOTAL follows, with its full length in bytes.  The command comes last and takes
  * what room is left: at least RECORD_COMMAND_MIN bytes of it are always kept.
+ *
+ * Of a program that is started nothing is left out up to RECORD_COMMAND_MAX bytes: what
+ * has no room in the first record follows in further ones, numbered part=N of parts=TOTAL.
  */
 #pragma once
 
@@ -41,6 +44,7 @@
 #define RECORD_DIRECTORY_MAX 512 /* of a directory */
 #define RECORD_REASON_MAX    512 /* of the text of a fault */
 #define RECORD_COMMAND_MIN   1024
+#define RECORD_COMMAND_MAX   32768
 
 enum record_style { RECORD_AUDIT, RECORD_SYSLOG };
 
@@ -61,9 +65,26 @@ struct record_namespaces {
 };
 extern const char *const record_namespace_names[RECORD_NAMESPACES]; /* "mnt" */
 
+/* The words of a command, and how far the records of one style have got with them. */
+struct record_command {
+	char text[RECORD_COMMAND_MAX + 1]; /* as record_join() writes them */
+	size_t len;			   /* bytes that are recorded */
+	size_t total;			   /* bytes there are */
+	size_t at;			   /* recorded so far; all is done at `len` */
+	unsigned part;			   /* of the next record */
+	unsigned parts;
+};
+
+/* `argv` may be NULL, as in struct audit_facts. */
+void record_command_init(char *const *argv, struct record_command *ret);
+
 /* Whole records; *ret is overwritten.  None can fail. */
 void record_spawn(enum record_style style, const struct audit_facts *facts,
-		  const struct record_namespaces *namespaces, struct record *ret);
+		  const struct record_namespaces *namespaces, struct record_command *command,
+		  struct record *ret);
+/* What had no room, for as long as command->at < command->len. */
+void record_more(enum record_style style, const struct audit_facts *facts,
+		 struct record_command *command, struct record *ret);
 void record_refuse(enum record_style style, const struct audit_facts *facts,
 		   const struct fault *fault, struct record *ret);
 void record_exit(enum record_style style, const struct audit_facts *facts,

@@ -8,6 +8,7 @@
  */
 #include "cleanup.h"
 #include "must.h"
+#include "parse.h"
 #include "sandbox.h"
 #include "trail.h"
 
@@ -88,28 +89,42 @@ static void test_hostile_values(void **state)
 	gateway_stop(&trail.gateway);
 }
 
-/* 1 MB of arguments: cut, with its length, and still one record with its result. */
+/* 1 MB of arguments: as many records as are kept of it, and in the last its length. */
 static void test_long_command(void **state)
 {
-	enum { WORDS = 8, WORD = 125 * 1000 };
+	enum { WORDS = 8, WORD = 125 * 1000, KEPT = 32768 };
 	static char word[WORD + 1];
+	static char whole[KEPT + TRAIL_TEXT_MAX] = "true";
 	const char *words[WORDS + 2] = { "true" };
-	char command[TRAIL_TEXT_MAX];
+	uint64_t parts;
+	char number[16];
 	const char *text;
 
 	(void)state;
-	memset(word, 'w', WORD);
+	for (size_t i = 0; i < WORD; i++)
+		word[i] = "0123456789abcdefghijklmnopqrstuvwxy"[i % 35];
 	for (size_t i = 1; i <= WORDS; i++)
 		words[i] = word;
 	trail_serve(RUN_WORDS(NULL));
 	run_dive(&trail.client, &(struct run_options){ .account = "alice" }, &trail.gateway, words);
 	run_assert_status(&trail.client, 0);
 	text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	assert_int_equal(
+		parse_uint(audit_field(text, "parts", number, sizeof(number)), 2, 99, &parts), 0);
 	assert_intact(text);
+	size_t len = strlen(audit_field_decoded(text, "cmd", whole, sizeof(whole)));
+	for (uint64_t part = 2; part <= parts; part++) {
+		text = trail_expect(AUDIT_USER_CMD, "op=dive:more");
+		assert_intact(text);
+		trail_assert_number(text, "part", part);
+		trail_assert_number(text, "parts", parts);
+		len += strlen(audit_field_decoded(text, "cmd", whole + len, sizeof(whole) - len));
+	}
 	trail_assert_number(text, "cmd_cut", strlen("true") + WORDS * (1 + WORD));
-	(void)audit_field_decoded(text, "cmd", command, sizeof(command));
-	assert_in_range(strlen(command), 1024, TRAIL_TEXT_MAX);
-	assert_memory_equal(command, "true wwwwwwww", strlen("true wwwwwwww"));
+	trail_expect_none(AUDIT_USER_CMD, "op=dive:more");
+	assert_int_equal(len, KEPT);
+	assert_memory_equal(whole, "true ", 5);
+	assert_memory_equal(whole + 5, word, KEPT - 5);
 	gateway_stop(&trail.gateway);
 }
 

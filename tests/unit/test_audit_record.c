@@ -2,122 +2,7 @@
  * Records: the text, decoded again as ausearch(8) would, and the decision what a spawn
  * needs.  Nothing here talks to the kernel.
  */
-#include "audit.h"
-#include "cleanup.h"
-#include "leak.h"
-#include "parse.h"
-#include "record.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-/* A word of an argv, which is writable by its type. */
-#define WORD(text) ((char[]){ text })
-
-#define ID	   "00112233445566778899aabbccddeeff"
-
-static const struct record_namespaces namespaces = {
-	.inode = { 4026531841, 4026531840, 4026531836, 4026531837, 4026531839, 4026531838, 0, 1 },
-};
-
-static struct peer peer_example(void)
-{
-	return (struct peer){
-		.uid = 1000,
-		.gid = 1000,
-		.pid = 4242,
-		.login_uid = PEER_UNSET,
-		.session_id = 7,
-		.pidfd = -1,
-	};
-}
-
-static struct audit_facts facts_example(const struct peer *peer, char *const *command)
-{
-	return (struct audit_facts){
-		.id = ID,
-		.gateway = "/run/dive/root",
-		.account = "root",
-		.client = "bob",
-		.peer = peer,
-		.directory = "/home/bob",
-		.root = "/",
-		.command = command,
-		.tty = "/dev/pts/3",
-		.fd_count = 3,
-		.elevated = true,
-		.login_uid_kept = true,
-	};
-}
-
-/*
- * Decodes the first field NAME of an audit record as a reader does who splits at spaces:
- * returns the number of bytes, or -1 for a field that is missing or unknown.
- */
-static long field_decode(const struct record *record, const char *name, char *out, size_t size)
-{
-	char key[64];
-	const char *value;
-	size_t len, count = 0;
-
-	(void)snprintf(key, sizeof(key), " %s=", name);
-	value = strstr(record->text, key);
-	if (value == NULL)
-		return -1;
-	value += strlen(key);
-	len = strcspn(value, " ");
-	if (len == 1 && value[0] == '?')
-		return -1;
-	if (value[0] == '"') {
-		assert_int_equal(value[len - 1], '"');
-		value++;
-		len -= 2;
-		assert_true(len < size);
-		memcpy(out, value, len);
-		out[len] = '\0';
-		return (long)len;
-	}
-	assert_int_equal(len % 2, 0);
-	assert_int_equal(strspn(value, "0123456789ABCDEF"), len);
-	for (size_t i = 0; i < len; i += 2) {
-		char digits[3] = { value[i], value[i + 1], '\0' };
-		char line[8];
-		uint64_t byte;
-
-		(void)snprintf(line, sizeof(line), "x:\t%s", digits);
-		assert_int_equal(parse_proc_field(line, "x", 16, &byte), 0);
-		assert_true(count + 1 < size);
-		out[count++] = (char)byte;
-	}
-	out[count] = '\0';
-	return (long)count;
-}
-
-static void assert_field(const struct record *record, const char *name, const char *expected)
-{
-	char value[RECORD_TEXT_MAX];
-	long len = field_decode(record, name, value, sizeof(value));
-
-	assert_int_equal(len, strlen(expected));
-	assert_memory_equal(value, expected, (size_t)len);
-}
-
-/* What the kernel and every reader rely on. */
-static void assert_sound(const struct record *record)
-{
-	assert_int_equal(strlen(record->text), record->len);
-	assert_true(record->len < RECORD_TEXT_MAX);
-	for (size_t i = 0; i < record->len; i++) {
-		assert_in_range((unsigned char)record->text[i], 0x20, 0x7e);
-		assert_int_not_equal(record->text[i], '\'');
-	}
-}
+#include "record_scene.h"
 
 static void test_spawn_text(void **state)
 {
@@ -127,7 +12,7 @@ static void test_spawn_text(void **state)
 	struct record record;
 
 	(void)state;
-	record_spawn(RECORD_AUDIT, &facts, &namespaces, &record);
+	spawn_record(RECORD_AUDIT, &facts, &namespaces, &record);
 	assert_string_equal(record.text,
 			    "op=dive:spawn acct=\"root\" dive_id=\"" ID
 			    "\" gateway=\"/run/dive/root\""
@@ -139,7 +24,7 @@ static void test_spawn_text(void **state)
 			    " cmd=2F62696E2F7368202D6320276563686F20686927");
 	assert_field(&record, "cmd", "/bin/sh -c 'echo hi'");
 
-	record_spawn(RECORD_SYSLOG, &facts, &namespaces, &record);
+	spawn_record(RECORD_SYSLOG, &facts, &namespaces, &record);
 	assert_non_null(strstr(record.text, "op=dive:spawn res=success acct=root dive_id=" ID " "));
 	assert_non_null(strstr(record.text, " cwd=/home/bob root=/ cmd=\"/bin/sh -c 'echo hi'\""));
 }
@@ -150,7 +35,7 @@ static void test_unknown_values(void **state)
 	struct record record;
 
 	(void)state;
-	record_spawn(RECORD_AUDIT, &facts, &namespaces, &record);
+	spawn_record(RECORD_AUDIT, &facts, &namespaces, &record);
 	assert_sound(&record);
 	assert_non_null(strstr(record.text, " acct=? "));
 	assert_non_null(strstr(record.text, " client=? "));
@@ -227,7 +112,7 @@ static void test_syslog_values(void **state)
 		struct record record;
 
 		facts.directory = cases[i].value;
-		record_spawn(RECORD_SYSLOG, &facts, &namespaces, &record);
+		spawn_record(RECORD_SYSLOG, &facts, &namespaces, &record);
 		assert_non_null(strstr(record.text, cases[i].expected));
 	}
 }
@@ -264,42 +149,31 @@ static void test_words_can_be_told_apart(void **state)
 	assert_string_equal(small, "abc");
 }
 
-/* A megabyte of words: the start is kept, and how much there was. */
+/* Of a command that is not run, or has ended, the start is kept, and how much there was. */
 static void test_long_command(void **state)
 {
-	static const char *const words[] = { "plain", "with space" };
-	const size_t count = 100000;
+	static char word[100001];
+	char *argv[] = { word, word, NULL };
+	struct peer peer = peer_example();
+	struct audit_facts facts = facts_example(&peer, argv);
+	struct fault fault = { .layer = MESSAGE_LAYER_AUTHENTICATION };
+	struct audit_exit end = { .value = 1 };
+	static const char marker[] = " cmd_cut=200001";
+	struct record record;
+	char value[RECORD_TEXT_MAX];
 
 	(void)state;
-	for (size_t w = 0; w < ARRAY_LEN(words); w++) {
-		cleanup_free char **argv = calloc(count + 1, sizeof(*argv));
-		cleanup_free char *word = strdup(words[w]);
-		cleanup_free char *whole = malloc(count * 16);
-		struct peer peer = peer_example();
-		struct audit_facts facts;
-		struct record record;
-		char value[RECORD_TEXT_MAX], marker[64];
-		size_t total;
-		long len;
-
-		assert_non_null(argv);
-		assert_non_null(whole);
-		for (size_t i = 0; i < count; i++)
-			argv[i] = word;
-		facts = facts_example(&peer, argv);
-		total = record_join(argv, whole, count * 16);
-		assert_int_equal(total, strlen(whole));
-		record_spawn(RECORD_AUDIT, &facts, &namespaces, &record);
-		assert_sound(&record);
-		len = field_decode(&record, "cmd", value, sizeof(value));
-		assert_true(len >= RECORD_COMMAND_MIN);
-		assert_memory_equal(value, whole, (size_t)len);
-		(void)snprintf(marker, sizeof(marker), " cmd_cut=%zu", total);
+	memset(word, 'w', sizeof(word) - 1);
+	for (int style = RECORD_AUDIT; style <= RECORD_SYSLOG; style++) {
+		record_refuse((enum record_style)style, &facts, &fault, &record);
 		assert_string_equal(record.text + record.len - strlen(marker), marker);
 		assert_true(record.len > RECORD_TEXT_MAX - 128); /* the room is used */
-		record_spawn(RECORD_SYSLOG, &facts, &namespaces, &record);
+		record_exit((enum record_style)style, &facts, &end, &record);
 		assert_string_equal(record.text + record.len - strlen(marker), marker);
 	}
+	record_refuse(RECORD_AUDIT, &facts, &fault, &record);
+	assert_sound(&record);
+	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
 }
 
 /* Everything as long and as bad as can be: all is there, marked, and the command its share. */
@@ -328,7 +202,7 @@ static void test_worst_case_fits(void **state)
 	fault.step = "a-step-with-a-very-long-name";
 	memset(fault.text, '\n', sizeof(fault.text) - 1);
 	memset(&most, 0xff, sizeof(most));
-	record_spawn(RECORD_AUDIT, &facts, &most, &record);
+	spawn_record(RECORD_AUDIT, &facts, &most, &record);
 	assert_sound(&record);
 	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
 	assert_non_null(strstr(record.text, " cwd_cut=100000 "));
