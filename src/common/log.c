@@ -22,6 +22,7 @@
 #include "cleanup.h"
 #include "deadline.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -42,7 +43,8 @@ static struct {
 	const char *ident;
 	bool use_stderr;
 	bool use_syslog;
-} log_sink = { .use_stderr = true };
+	int reserved; /* a socket for syslog; -1 for none */
+} log_sink = { .use_stderr = true, .reserved = -1 };
 
 void log_open(const char *ident, bool use_stderr, bool use_syslog)
 {
@@ -55,6 +57,19 @@ void log_open(const char *ident, bool use_stderr, bool use_syslog)
 	 * nothing is opened before they do. */
 	if (use_syslog)
 		openlog(ident, LOG_PID, LOG_AUTHPRIV);
+}
+
+static int open_socket(void)
+{
+	return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+void log_reserve(int from)
+{
+	cleanup_fd int sock = log_sink.use_syslog && log_sink.reserved < 0 ? open_socket() : -1;
+
+	if (sock >= 0)
+		log_sink.reserved = fcntl(sock, F_DUPFD_CLOEXEC, from);
 }
 
 static int syslog_priority(enum log_level level)
@@ -78,7 +93,8 @@ static void write_syslog(int priority, const char *text)
 	time_t now = time(NULL);
 	struct tm parts;
 
-	cleanup_fd int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_fd int own = open_socket();
+	int sock = own >= 0 ? own : log_sink.reserved;
 	if (sock < 0 || connect(sock, (const struct sockaddr *)&address, sizeof(address)))
 		return; /* nobody listens, which costs nothing */
 	if (localtime_r(&now, &parts))

@@ -29,6 +29,12 @@ enum log_level {
  */
 void log_open(const char *ident, bool use_stderr, bool use_syslog);
 
+/*
+ * Sets a descriptor of `from` or above aside for syslog in this process, for lines that
+ * must be written when no other can be had any more.  Without one lines are still tried.
+ */
+void log_reserve(int from);
+
 /* Writes one line; a line longer than 8 KiB is cut, with "..." at the cut. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

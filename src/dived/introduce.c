@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "deadline.h"
+#include "log.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -71,6 +72,7 @@ int introduce_identify(struct session *session, struct fault *fault)
 				 "the client cannot be identified: %s", strerror(-r));
 	process_park(&session->audit.fd);
 	process_park(&session->peer.pidfd);
+	log_reserve(PROCESS_PARKED);
 	session->facts.login_uid_kept =
 		audit_set_login_uid(session->peer.login_uid) == 0 && session->peer.known;
 	tell_facts(session);

@@ -275,6 +275,37 @@ static void test_no_logger(void **state)
 	MUST(unlink("/dev/log"));
 }
 
+/*
+ * Limits are the target's and act on the session, too, where it cannot raise them again.
+ * However low they are, there is a line for what was decided, and one for how it ended.
+ */
+static void test_limits_of_the_target(void **state)
+{
+	static const char limits[] = "/run/dive-test/limits.conf";
+
+	(void)state;
+	sandbox_service("dive-limits", SANDBOX_SERVICE
+			"session required pam_limits.so conf=/run/dive-test/limits.conf\n");
+	world.log = sandbox_syslog_open();
+	serve(RUN_WORDS("-x", "dive-limits"));
+	expect_line("op=dive:start", NOTICE);
+	for (int count = 0; count <= 24; count++) {
+		print_message("case: %d descriptors\n", count);
+		sandbox_write(limits, 0644, "* - nofile %d\n* - fsize 0\n", count);
+		run_dive(&world.client, &(struct run_options){ .account = "alice" }, &world.gateway,
+			 RUN_WORDS("/bin/true"));
+		if (world.client.status == 77) {
+			expect_line("op=dive:refuse", NOTICE);
+		} else {
+			expect_line("op=dive:spawn", NOTICE);
+			expect_line("op=dive:exit", NOTICE);
+		}
+		run_done(&world.client);
+	}
+	gateway_stop(&world.gateway);
+	expect_line("op=dive:stop", NOTICE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -283,7 +314,7 @@ int main(void)
 		TEST(test_gateway_lines), TEST(test_one_line_for_each),
 		TEST(test_refusal_line),  TEST(test_hostile_values_are_escaped),
 		TEST(test_priorities),	  TEST(test_detached),
-		TEST(test_no_logger),
+		TEST(test_no_logger),	  TEST(test_limits_of_the_target),
 	};
 
 	return cmocka_run_group_tests(tests, sandbox_group_setup, sandbox_group_teardown);
