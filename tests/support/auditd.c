@@ -24,6 +24,8 @@
 #define LOG	      DIRECTORY "/audit.log"
 #define PLUGINS	      "/run/dive-test/plugins"
 #define STOP_MS	      20000
+#define LET_GO_MS     5000
+#define LOOK_MS	      50
 #define FOREVER_MS    600000 /* auditd_stop() has the deadline */
 
 /* The daemon's default, but nothing is synced, rotated or dispatched, nor space saved. */
@@ -55,8 +57,11 @@ static pid_t get_registered(void)
 
 bool auditd_is_taken(void)
 {
-	pid_t pid = get_registered();
+	int64_t deadline = deadline_after(LET_GO_MS);
+	pid_t pid;
 
+	while ((pid = get_registered()) != 0 && !deadline_passed(deadline))
+		(void)poll(NULL, 0, LOOK_MS); /* that of a test that was killed is about to end */
 	if (pid == 0)
 		return false;
 	(void)fprintf(stderr, "the machine's own auditd (pid %d) has its audit records\n", pid);
@@ -92,14 +97,12 @@ static bool log_holds(const char *text)
 	cleanup_fd int fd = MUST_INT(open(LOG, O_RDONLY | O_CLOEXEC));
 	cleanup_free char *content = NULL;
 	struct stat status;
-	bool found;
 
 	MUST(fstat(fd, &status));
 	content = malloc((size_t)status.st_size + 1);
 	MUST_POINTER(content);
 	status.st_size = MUST(pread(fd, content, (size_t)status.st_size, 0));
-	found = memmem(content, (size_t)status.st_size, text, strlen(text)) != NULL;
-	return found;
+	return memmem(content, (size_t)status.st_size, text, strlen(text)) != NULL;
 }
 
 void auditd_sync(const struct auditd *auditd)
