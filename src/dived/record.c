@@ -191,6 +191,22 @@ static void record_begin(struct record *record, enum record_style style, const c
 }
 
 /*
+ * ausearch(8) and aureport(8), asked about accounts, look for a second "uid=" in a message,
+ * at the end of whatever name.  Behind a letter that they do not expect, as in client_uid,
+ * they give up and drop the whole record; at "uuid=" they stop looking.  So the session's id
+ * comes a second time, under that name, before all other fields that end so; and -uu finds
+ * the session by it.  They take neither quotes around it nor an empty one.
+ */
+static void record_add_uuid(struct record *record, const char *id)
+{
+	bool plain = id != NULL && id[0] != '\0' && strlen(id) < AUDIT_ID_SIZE &&
+		     id[strspn(id, "0123456789abcdef")] == '\0';
+
+	if (record->style == RECORD_AUDIT)
+		record_add(record, " uuid=%s", plain ? id : "?");
+}
+
+/*
  * Who and where.  The session's id is not called "id": the audit tools take a field of
  * that name for a uid, and would show the name of some account in its place.
  */
@@ -198,6 +214,7 @@ static void record_add_who(struct record *record, const struct audit_facts *fact
 {
 	const struct peer *peer = facts->peer;
 
+	record_add_uuid(record, facts->id);
 	record_add_text(record, "acct", facts->account, RECORD_NAME_MAX);
 	record_add_text(record, "dive_id", facts->id, AUDIT_ID_SIZE);
 	record_add_text(record, "gateway", facts->gateway, RECORD_NAME_MAX);
@@ -335,6 +352,7 @@ static void record_begin_more(struct record *record, enum record_style style,
 {
 	record_begin(record, style, "dive:more");
 	record_add_result(record, true);
+	record_add_uuid(record, facts->id);
 	record_add_text(record, "acct", facts->account, RECORD_NAME_MAX);
 	record_add_text(record, "dive_id", facts->id, AUDIT_ID_SIZE);
 	record_add_text(record, "gateway", facts->gateway, RECORD_NAME_MAX);

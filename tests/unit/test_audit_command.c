@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define LINE_MAX 8192 /* of log_line() */
-#define MORE	 "op=dive:more acct=\"root\" dive_id=\"" ID "\" gateway=\"/run/dive/root\""
+#define MORE	 "op=dive:more uuid=" ID " acct=\"root\" dive_id=\"" ID "\" gateway=\"/run/dive/root\""
 
 /* The bytes of one command, put together again by a reader of its records. */
 struct reader {

@@ -14,7 +14,7 @@ static void test_spawn_text(void **state)
 	(void)state;
 	spawn_record(RECORD_AUDIT, &facts, &namespaces, &record);
 	assert_string_equal(record.text,
-			    "op=dive:spawn acct=\"root\" dive_id=\"" ID
+			    "op=dive:spawn uuid=" ID " acct=\"root\" dive_id=\"" ID
 			    "\" gateway=\"/run/dive/root\""
 			    " client=\"bob\" client_uid=1000 client_pid=4242"
 			    " client_auid=4294967295 client_ses=7 elevated=yes auid_kept=yes"
@@ -42,6 +42,35 @@ static void test_unknown_values(void **state)
 	assert_non_null(strstr(record.text, " tty=? "));
 	assert_non_null(strstr(record.text, " cwd=? root=? cmd=?"));
 	assert_null(strstr(record.text, "client_uid"));
+}
+
+/* What ausearch(8) finds first where it looks for "uid=" is one at which it stops. */
+static void test_uuid_comes_first(void **state)
+{
+	static const struct {
+		const char *id, *expected;
+	} cases[] = {
+		{ ID, " uuid=" ID " " },
+		{ "", " uuid=? " },
+		{ "00 uid=0", " uuid=? " },
+		{ NULL, " uuid=? " },
+	};
+	struct fault fault = { .layer = MESSAGE_LAYER_GATEWAY, .text = "busy" };
+	struct peer peer = peer_example();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct audit_facts facts = facts_example(&peer, NULL);
+		struct record record;
+
+		facts.id = cases[i].id;
+		record_refuse(RECORD_AUDIT, &facts, &fault, &record);
+		assert_sound(&record);
+		assert_memory_equal(strstr(record.text, "uid=") - strlen(" u"), cases[i].expected,
+				    strlen(cases[i].expected));
+		record_refuse(RECORD_SYSLOG, &facts, &fault, &record);
+		assert_null(strstr(record.text, "uuid="));
+	}
 }
 
 static void test_hostile_values(void **state)
@@ -252,7 +281,7 @@ static void test_gateway_and_lost_text(void **state)
 	record_gateway(RECORD_SYSLOG, "@x", false, NULL, &record);
 	assert_string_equal(record.text, "op=dive:stop res=success gateway=@x");
 	record_lost(RECORD_AUDIT, &facts, "killed", &record);
-	assert_string_equal(record.text, "op=dive:lost acct=\"root\" dive_id=\"" ID "\""
+	assert_string_equal(record.text, "op=dive:lost uuid=" ID " acct=\"root\" dive_id=\"" ID "\""
 					 " gateway=\"/run/dive/root\" client=\"bob\""
 					 " reason=\"killed\"");
 }
@@ -339,19 +368,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
-		TEST(test_spawn_text),
-		TEST(test_unknown_values),
-		TEST(test_hostile_values),
-		TEST(test_syslog_values),
-		TEST(test_words_can_be_told_apart),
-		TEST(test_long_command),
-		TEST(test_worst_case_fits),
-		TEST(test_exit_text),
-		TEST(test_gateway_and_lost_text),
-		TEST(test_demand),
-		TEST(test_spawn_without_audit),
-		TEST(test_query_ends),
-		TEST(test_ids_differ),
+		TEST(test_spawn_text),	     TEST(test_unknown_values),
+		TEST(test_uuid_comes_first), TEST(test_hostile_values),
+		TEST(test_syslog_values),    TEST(test_words_can_be_told_apart),
+		TEST(test_long_command),     TEST(test_worst_case_fits),
+		TEST(test_exit_text),	     TEST(test_gateway_and_lost_text),
+		TEST(test_demand),	     TEST(test_spawn_without_audit),
+		TEST(test_query_ends),	     TEST(test_ids_differ),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
