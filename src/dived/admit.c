@@ -57,7 +57,10 @@ void admit_record(enum config_audit mode, const struct audit_facts *facts, int c
 	struct peer peer = { .pidfd = -1 };
 	struct audit audit;
 	struct fault fault;
+	char id[AUDIT_ID_SIZE];
 
+	if (known.id[0] == '\0' && audit_new_id(id) == 0)
+		known.id = id;
 	if (peer_read(conn, &peer) == 0) {
 		known.peer = &peer;
 		known.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0 && peer.known;

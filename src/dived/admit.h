@@ -22,7 +22,8 @@ const char *admit_judge(const struct config *config, int conn, bool abstract, st
 
 /**
  * admit_record() - write down that a client is not let in
- * @facts: as far as they are known; its peer is replaced by what the socket tells now
+ * @facts: as far as they are known; its peer is replaced by what the socket tells now,
+ *         and an empty id by a new one
  * @conn: the connection of the client
  *
  * Where the socket tells nothing and no peer is given, nothing is written.  Takes on

@@ -233,6 +233,7 @@ static void assert_refusal(const char *layer, const char *reason)
 	trail_assert(text, "res", "failed");
 	trail_assert_number(text, "client_uid", SANDBOX_UID_ALICE);
 	trail_assert(text, "client_auid", "2001");
+	assert_int_equal(strlen(audit_field(text, "dive_id", value, sizeof(value))), 32);
 	trail_assert(text, "layer", layer);
 	if (!strstr(audit_field_decoded(text, "reason", value, sizeof(value)), reason))
 		FAIL("the reason is not %s but %s", reason, value);
