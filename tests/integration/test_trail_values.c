@@ -34,8 +34,7 @@ static const char *const values[] = {
 	"' res=failed acct=\"root\" auid=2002",
 	"uid=2002 auid=2002 uuid=nobody",
 	"\ntype=USER_CMD msg=audit(1.000:1): pid=1 uid=0 auid=2002 msg='op=dive:spawn'",
-	"\x1d"
-	"AUID=\"bob\"",
+	"\035AUID=\"bob\"", /* where the enriched part of a record begins */
 };
 
 static struct auditd auditd;
