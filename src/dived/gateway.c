@@ -252,7 +252,7 @@ static void warn_options(const struct config *config)
 		return;
 	if (stack_find(&stack, "pam_loginuid.so", NULL))
 		log_warning("%s: the service %s uses pam_loginuid, which replaces the login uid of "
-			    "whoever connects by the target's; remove it",
+			    "whoever connects by the target's, in the records of PAM; remove it",
 			    config->address, config->pam_service);
 	stack_done(&stack);
 }

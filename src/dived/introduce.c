@@ -54,27 +54,40 @@ static void tell_facts(const struct session *session)
 		(void)control_send(session->in->control, &message, -1); /* as above */
 }
 
+void introduce_login_uid(struct session *session)
+{
+	session->facts.login_uid_kept =
+		audit_set_login_uid(session->peer.login_uid) == 0 && session->peer.known;
+}
+
 int introduce_identify(struct session *session, struct fault *fault)
 {
 	bool local = session->config->mode == CONFIG_MODE_EXECUTE;
 	enum config_audit mode = (enum config_audit)session->config->audit;
-	int r = local ? peer_read_self(&session->peer) : peer_read(session->conn, &session->peer);
+	int r;
 
+	/* What a refusal is recorded with comes before all that may be a reason for one. */
 	session->unrecorded = local && session->config->no_pam;
+	if (session->unrecorded)
+		mode = CONFIG_AUDIT_OFF;
+	session->audit.mode = mode;
+	r = audit_new_id(session->id);
 	if (r == 0)
-		r = audit_new_id(session->id);
+		r = audit_init(mode, &session->audit);
+	process_park(&session->audit.fd);
+	log_reserve(PROCESS_PARKED);
 	if (r == 0)
+		r = local ? peer_read_self(&session->peer)
+			  : peer_read(session->conn, &session->peer);
+	if (r == 0) {
+		session->facts.peer = &session->peer;
+		process_park(&session->peer.pidfd);
+		introduce_login_uid(session);
 		r = process_prepare(&session->before);
-	if (r == 0)
-		r = audit_init(session->unrecorded ? CONFIG_AUDIT_OFF : mode, &session->audit);
+	}
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_GATEWAY, "identify", -r,
 				 "the client cannot be identified: %s", strerror(-r));
-	process_park(&session->audit.fd);
-	process_park(&session->peer.pidfd);
-	log_reserve(PROCESS_PARKED);
-	session->facts.login_uid_kept =
-		audit_set_login_uid(session->peer.login_uid) == 0 && session->peer.known;
 	tell_facts(session);
 	/*
 	 * A connection that outlived the process that made it could be anybody's: its

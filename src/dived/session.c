@@ -266,6 +266,7 @@ static int spawn(struct session *session, struct fault *fault)
 	}
 	session->facts.namespaces = &session->namespaces;
 	session->facts.new_mounts = session->plan.root == PLAN_ROOT_PIVOT;
+	introduce_login_uid(session); /* a module may have given it another: pam_loginuid */
 	r = session->unrecorded ? 0 : audit_spawn(&session->audit, &session->facts, fault);
 	if (r)
 		return r;
@@ -400,7 +401,7 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
 	if (session->recorded)
 		record_end(session, fault);
-	else if (refused && session->id[0] && !session->silent && !session->unrecorded)
+	else if (refused && !session->silent && !session->unrecorded)
 		audit_refuse(&session->audit, &session->facts, fault);
 	reply(session, fault);
 	introduce_tell(session, CONTROL_DONE, 0);
@@ -466,7 +467,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 		.channel = CHILD_CHANNEL_CLOSED,
 		.namespaces = NAMESPACE_SET_EMPTY,
 		.request = { .wait_number = -1, .cwd = -1, .root = -1, .terminal = -1 },
-		.facts = { .id = session->id, .peer = &session->peer },
+		.facts = { .id = session->id },
 	};
 	find_gateway(session);
 	session->facts.gateway = session->config->address;

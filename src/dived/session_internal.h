@@ -73,6 +73,9 @@ int introduce_announce(struct session *session);
 /* Who is there; carries the login uid over, before the first record and PAM call. */
 int introduce_identify(struct session *session, struct fault *fault);
 
+/* Carries it over, and notes whether it could be: again after modules have run. */
+void introduce_login_uid(struct session *session);
+
 /* Looks up client, target and whoever is to be asked. */
 int introduce_accounts(struct session *session, struct fault *fault);
 

@@ -30,6 +30,7 @@
 
 #define PID_NAMESPACE "pid-namespace"
 #define NO_LOGIN_UID  "no-login-uid"
+#define NO_KEYRING    "no-keyring"
 #define WITNESS	      "/run/witness"
 
 /* Asks the gateway, as alice, for a program that leaves the witness; returns whether it ran. */
@@ -154,6 +155,47 @@ static void test_login_uid_not_carried_over(void **state)
 	}
 }
 
+/* What a module has made of it counts for nothing. */
+static void test_login_uid_is_put_back(void **state)
+{
+	static const char *const logins[] = { "2001", TRAIL_UNSET };
+	const char *text;
+
+	(void)state;
+	sandbox_service("named", SANDBOX_SERVICE "session required pam_loginuid.so\n");
+	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "-x", "named", "--audit", "require"));
+	for (size_t i = 0; i < ARRAY_LEN(logins); i++) {
+		run_dive(&trail.client,
+			 &(struct run_options){ .account = "alice", .login_uid = logins[i] },
+			 &trail.gateway, RUN_WORDS("cat", "/proc/self/loginuid"));
+		run_assert_status(&trail.client, 0);
+		assert_string_equal(trail.client.out, logins[i]);
+		text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+		trail_assert(text, "auid", logins[i]);
+		trail_assert(text, "client_auid", logins[i]);
+		trail_assert(text, "auid_kept", "yes");
+		run_done(&trail.client);
+	}
+	gateway_stop(&trail.gateway);
+}
+
+/* A session that cannot even begin: without a keyring of its own it would use its client's. */
+static void test_earliest_refusal(void **state)
+{
+	const char *text;
+
+	(void)state;
+	trail_serve_through(NO_KEYRING, RUN_WORDS("--audit", "require"));
+	assert_false(spawns(77));
+	assert_non_null(strstr(trail.client.err, "the client cannot be identified"));
+	text = trail_expect(AUDIT_USER_CMD, "op=dive:refuse");
+	trail_assert(text, "auid", "2001");
+	trail_assert_number(text, "client_uid", SANDBOX_UID_ALICE);
+	trail_assert(text, "step", "identify");
+	gateway_expect_log(&trail.gateway, "op=dive:refuse");
+	gateway_stop(&trail.gateway);
+}
+
 /* Without auditing it is a field of the syslog line. */
 static void test_login_uid_not_carried_over_unaudited(void **state)
 {
@@ -227,6 +269,25 @@ static void enter_pid_namespace(void)
 	_exit(WEXITSTATUS(status));
 }
 
+static void set_filter(const struct sock_fprog *program)
+{
+	/* As root no_new_privs is not needed, and would change what the test is about. */
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) < 0)
+		_exit(96);
+}
+
+static void refuse_keyring(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	set_filter(&(struct sock_fprog){ ARRAY_LEN(filter), filter });
+}
+
 static void refuse_login_uid(void)
 {
 	struct sock_filter filter[] = {
@@ -237,11 +298,8 @@ static void refuse_login_uid(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { ARRAY_LEN(filter), filter };
 
-	/* As root no_new_privs is not needed, and would change what the test is about. */
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		_exit(96);
+	set_filter(&(struct sock_fprog){ ARRAY_LEN(filter), filter });
 }
 
 /* `word program arguments...`: arranges what the word says and becomes the program. */
@@ -251,6 +309,8 @@ static int start_through(char **argv)
 		enter_pid_namespace();
 	else if (strcmp(argv[1], NO_LOGIN_UID) == 0)
 		refuse_login_uid();
+	else if (strcmp(argv[1], NO_KEYRING) == 0)
+		refuse_keyring();
 	(void)execv(argv[2], argv + 2); /* returns on failure only */
 	return 95;
 }
@@ -267,6 +327,8 @@ int main(int argc, char **argv)
 		TEST(test_auto_with_the_unknown),
 		TEST(test_login_uid_not_carried_over),
 		TEST(test_login_uid_not_carried_over_unaudited),
+		TEST(test_login_uid_is_put_back),
+		TEST(test_earliest_refusal),
 		TEST(test_off),
 		TEST(test_off_keeps_the_login_uid),
 	};
