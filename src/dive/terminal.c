@@ -12,18 +12,54 @@
 #include "terminal.h"
 
 #include "cleanup.h"
+#include "tty.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+#define TTY_MAJOR 5 /* of /dev/tty */
+#define TTY_MINOR 0
 
 bool terminal_is_own(int fd)
 {
 	/* The kernel answers only where it is the caller's own (TIOCGSID). */
 	return tcgetsid(fd) == getsid(0);
+}
+
+bool terminal_is_indirect(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat info;
+
+	return flags >= 0 && (flags & O_ACCMODE) == O_RDWR && fstat(fd, &info) == 0 &&
+	       S_ISCHR(info.st_mode) && info.st_rdev == makedev(TTY_MAJOR, TTY_MINOR);
+}
+
+int terminal_open_own(void)
+{
+	cleanup_fd int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char name[TTY_NAME_SIZE];
+	unsigned number;
+	int err;
+
+	if (tty < 0)
+		return -errno;
+	err = tty_number(tty, &number);
+	if (err == 0)
+		err = tty_name(tty_device(number), name);
+	if (err != 0)
+		return err;
+	cleanup_fd int own = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		return -errno;
+	/* The terminal of another devpts may have the same number. */
+	return terminal_is_own(own) ? take_fd(&own) : -ENOENT;
 }
 
 bool terminal_exists(void)

@@ -50,6 +50,17 @@ bool terminal_exists(void);
 /* Whether a descriptor is the controlling terminal of dive's session. */
 bool terminal_is_own(int fd);
 
+/* Whether it was opened as /dev/tty, for reading and writing: a file that is every terminal's
+   and tells of none. */
+bool terminal_is_indirect(int fd);
+
+/*
+ * Opens the controlling terminal by its own name, found from its number.
+ * Return: the descriptor, owned by the caller; -ENOENT where the file of that name is not
+ * this terminal's; -errno.
+ */
+int terminal_open_own(void);
+
 /**
  * terminal_choose() - decide whether the program is to have a new terminal
  * @flags: HELLO flags to be added to
