@@ -286,6 +286,20 @@ static int begin_relaying(struct relay *relay, const struct relay_ends *ends,
 	return 0;
 }
 
+/* By default these do not end a process, and stopping is for a job that goes on. */
+static bool is_harmless(int number)
+{
+	return number == SIGWINCH || number == SIGCONT || number == SIGURG || number == SIGTSTP;
+}
+
+/* The program's last words: waited for as long as nobody wants dive to end. */
+static void drain_last(struct relay *relay)
+{
+	do
+		terminal_drain(&relay->terminal, relay->watch.fd);
+	while (is_harmless(signals_take(&relay->watch)));
+}
+
 int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock,
 	      struct relay_ends ends, struct outcome *ret, struct failure *failure)
 {
@@ -310,7 +324,7 @@ int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock,
 			err = wait_once(&relay, failure);
 	}
 	if (relay.terminal.master >= 0)
-		terminal_drain(&relay.terminal, relay.watch.fd);
+		drain_last(&relay);
 	terminal_close(&relay.terminal);
 	close_fd(&relay.sock);
 	/* A signal that came after the end has nobody left to go to, and must not replace
