@@ -232,6 +232,48 @@ static void test_stopped_at_a_prompt(void **state)
 	gateway_stop(&gateway);
 }
 
+/*
+ * Asked in the background, while the shell edits a line: its modes are none to ask in, nor
+ * to leave behind.
+ */
+static void test_asked_in_the_background(void **state)
+{
+	struct termios before;
+	char line[256];
+
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("-u", "bob"));
+	pty_start(&pty, &(struct run_options){ .account = "alice",
+					       .argv = RUN_WORDS("bash", "--norc", "-i"),
+					       .envp = RUN_WORDS("PS1=here> ", PATHS, "TERM=dumb",
+								 "HOME=/home/alice") });
+	before = pty_termios(&pty);
+	pty_expect(&pty, "here> ");
+	pty_send(&pty, "set -b\n"); /* jobs are told of at once */
+	pty_expect(&pty, "here> ");
+	gateway_freeze(&gateway);
+	(void)snprintf(line, sizeof(line), "%s %s id -un &\n", sandbox_dive(),
+		       gateway.address); /* fits */
+	pty_send(&pty, line);
+	pty_expect(&pty, "here> ");
+	pty_expect_lflag(&pty, ICANON, false);
+	gateway_signal(&gateway, SIGCONT);
+	pty_expect(&pty, "Stopped");
+	pty_send(&pty, "fg\n");
+	pty_expect(&pty, PROMPT);
+	pty_expect_lflag(&pty, ECHO, false);
+	pty_send(&pty, SANDBOX_PASSWORD_ALICE "\r"); /* what the key sends */
+	pty_expect(&pty, "bob\r\n");
+	pty_expect(&pty, "here> ");
+	pty_send(&pty, "exec stty -a\n");
+	pty_expect(&pty, " icrnl");
+	pty_expect(&pty, " icanon");
+	pty_expect(&pty, " echo ");
+	assert_int_equal(pty_wait(&pty), 0);
+	assert_int_equal(pty_termios(&pty).c_iflag, before.c_iflag);
+	gateway_stop(&gateway);
+}
+
 /* --- without a terminal --------------------------------------------------------------------- */
 
 static void test_stdin_gives_one_line(void **state)
@@ -360,15 +402,11 @@ static void test_non_interactive(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ways_out_of_a_prompt),
-		TEST(test_second_try),
-		TEST(test_early_typing_is_no_answer),
-		TEST(test_server_ends_a_prompt),
-		TEST(test_prompts_are_escaped),
-		TEST(test_stopped_at_a_prompt),
-		TEST(test_stdin_gives_one_line),
-		TEST(test_stdin_touches_no_terminal),
-		TEST(test_askpass),
+		TEST(test_ways_out_of_a_prompt),      TEST(test_second_try),
+		TEST(test_early_typing_is_no_answer), TEST(test_server_ends_a_prompt),
+		TEST(test_prompts_are_escaped),	      TEST(test_stopped_at_a_prompt),
+		TEST(test_asked_in_the_background),   TEST(test_stdin_gives_one_line),
+		TEST(test_stdin_touches_no_terminal), TEST(test_askpass),
 		TEST(test_non_interactive),
 	};
 
