@@ -354,6 +354,31 @@ static void test_shells_within_shells(void **state)
 	end();
 }
 
+/* A job of the shell behind the gateway has the keyboard, and has it again when dive goes on. */
+static void test_job_within_is_left_alone(void **state)
+{
+	pid_t dive;
+
+	(void)state;
+	begin(RUN_WORDS("-M"));
+	type("PS1='inn''er> ' dive $G bash --norc --noediting -i");
+	pty_expect(&pty, "inner> ");
+	dive = pty_foreground(&pty);
+	type("sh -c 'echo w''aits; read x; echo got=$x'");
+	pty_expect(&pty, "\nwaits");
+	MUST(kill(dive, SIGSTOP));
+	pty_expect(&pty, "Stopped");
+	pty_expect(&pty, "ready> ");
+	type("fg");
+	pty_expect_lflag(&pty, ICANON, false);
+	pty_send(&pty, "hello\r");
+	pty_expect(&pty, "got=hello");
+	pty_expect(&pty, "inner> ");
+	type("exit 5");
+	expect_jobless("status=5");
+	end();
+}
+
 /* nohup: what it ignores the program ignores, and there is no terminal to lose. */
 static void test_nohup(void **state)
 {
@@ -401,6 +426,7 @@ int main(void)
 		TEST(test_interrupt_of_a_pipeline),
 		TEST(test_within_others),
 		TEST(test_shells_within_shells),
+		TEST(test_job_within_is_left_alone),
 		TEST(test_nohup),
 		TEST(test_without_a_terminal),
 	};
