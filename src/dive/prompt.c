@@ -16,16 +16,8 @@
 #include "log.h"
 #include "signals.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <termios.h>
-
-int prompt_open(void)
-{
-	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-
-	return fd >= 0 ? fd : -errno;
-}
 
 static void write_all(int fd, const char *text, size_t len)
 {

@@ -19,7 +19,6 @@
 #include "signals.h"
 #include "terminal.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -78,7 +77,7 @@ static int send_number(struct relay *relay, enum message_type type, uint32_t num
 
 static bool in_foreground(void)
 {
-	cleanup_fd int tty = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	cleanup_fd int tty = terminal_find();
 
 	return tty < 0 || tcgetpgrp(tty) == getpgrp();
 }

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -32,6 +33,22 @@ bool terminal_is_own(int fd)
 	return tcgetsid(fd) == getsid(0);
 }
 
+int terminal_find(void)
+{
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int err = -errno;
+
+	for (int fd = STDIN_FILENO; tty < 0 && fd <= STDERR_FILENO; fd++) {
+		char path[32];
+
+		if (!terminal_is_own(fd))
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* fits */
+		tty = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	}
+	return tty >= 0 ? tty : err;
+}
+
 bool terminal_is_indirect(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -43,13 +60,13 @@ bool terminal_is_indirect(int fd)
 
 int terminal_open_own(void)
 {
-	cleanup_fd int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	cleanup_fd int tty = terminal_find();
 	char name[TTY_NAME_SIZE];
 	unsigned number;
 	int err;
 
 	if (tty < 0)
-		return -errno;
+		return tty;
 	err = tty_number(tty, &number);
 	if (err == 0)
 		err = tty_name(tty_device(number), name);
@@ -64,7 +81,7 @@ int terminal_open_own(void)
 
 bool terminal_exists(void)
 {
-	cleanup_fd int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	cleanup_fd int tty = terminal_find();
 
 	return tty >= 0;
 }
@@ -114,7 +131,7 @@ void terminal_choose(const struct client_config *config, const struct client_fds
 	*flags |= MESSAGE_HELLO_TTY;
 	if (config->tty != 0)
 		*flags |= MESSAGE_HELLO_TTY_REQUIRED;
-	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	tty = terminal_find();
 	if (tty >= 0)
 		describe(tty, request);
 	/* Only where all of it is the terminal's can nobody else want the keyboard. */
@@ -153,10 +170,9 @@ int terminal_open(int master, bool alike, bool foreground, struct terminal *ret)
 {
 	struct termios modes;
 
-	*ret = (struct terminal){ .tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC),
-				  .master = master,
-				  .wanted = foreground,
-				  .alike = alike };
+	*ret = (struct terminal){
+		.tty = terminal_find(), .master = master, .wanted = foreground, .alike = alike
+	};
 	ret->input = ret->tty >= 0 ? ret->tty : STDIN_FILENO;
 	ret->output = ret->tty >= 0 ? ret->tty : STDOUT_FILENO;
 	int err = make_nonblocking(master);

@@ -44,6 +44,13 @@ struct terminal {
 		.tty = -1, .input = -1, .output = -1, .master = -1                                 \
 	}
 
+/*
+ * Opens the controlling terminal, read-write and close-on-exec: /dev/tty, and where there is
+ * no such file, in a root that is almost bare, what is open already as 0, 1 or 2.
+ * Return: the descriptor, owned by the caller; -errno, -ENXIO without one.
+ */
+int terminal_find(void);
+
 /* Whether dive has a controlling terminal. */
 bool terminal_exists(void);
 
