@@ -276,7 +276,7 @@ static int begin(struct relay *relay, const struct signals_hold *hold, struct fa
 static int begin_relaying(struct relay *relay, const struct relay_ends *ends,
 			  struct failure *failure)
 {
-	int err = terminal_open(ends->master, ends->alike, ends->foreground, &relay->terminal);
+	int err = terminal_open(ends->master, &ends->begun, &relay->terminal);
 
 	if (err != 0)
 		return failure_set(failure, STATUS_FAILURE, "terminal: cannot be relayed: %s",

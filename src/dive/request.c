@@ -229,10 +229,10 @@ static int encode(const struct client_config *config, const struct client_fds *f
 	(void)umask(mask); /* never fails */
 	fixed.umask = mask & 0777;
 	fixed.ignored = ignored_signals();
-	terminal_choose(config, fds, &request->hello.flags, &fixed);
+	terminal_choose(config, fds, &request->hello.flags, &fixed, &request->begun.shared);
 	request->bare = (request->hello.flags & MESSAGE_HELLO_TTY) && !terminal_exists();
-	request->alike = fixed.flags & MESSAGE_REQUEST_MODES;
-	request->foreground = fixed.flags & MESSAGE_REQUEST_FOREGROUND;
+	request->begun.alike = fixed.flags & MESSAGE_REQUEST_MODES;
+	request->begun.foreground = fixed.flags & MESSAGE_REQUEST_FOREGROUND;
 	if (config->login != 0)
 		fixed.flags |= MESSAGE_REQUEST_LOGIN;
 	if (request->rootdir >= 0)

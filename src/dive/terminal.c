@@ -118,7 +118,7 @@ static void describe(int tty, struct message_request *request)
 }
 
 void terminal_choose(const struct client_config *config, const struct client_fds *fds,
-		     uint32_t *flags, struct message_request *request)
+		     uint32_t *flags, struct message_request *request, bool *ret_shared)
 {
 	cleanup_fd int tty = -1;
 	bool all = false;
@@ -134,6 +134,7 @@ void terminal_choose(const struct client_config *config, const struct client_fds
 	tty = terminal_find();
 	if (tty >= 0)
 		describe(tty, request);
+	*ret_shared = tty >= 0 && !all;
 	/* Only where all of it is the terminal's can nobody else want the keyboard. */
 	if (tty < 0 || (all && tcgetpgrp(tty) == getpgrp()))
 		request->flags |= MESSAGE_REQUEST_FOREGROUND;
@@ -147,8 +148,8 @@ static int make_nonblocking(int fd)
 }
 
 /*
- * Line ends are made by one terminal only: the user's as long as it is not raw, so that
- * others who write there find it as it was; else the program's.
+ * Line ends are made by one terminal only: the user's as long as it is not raw, or others
+ * of a pipeline write there, so that they find it as it was; else the program's.
  */
 static void choose_processing(struct terminal *terminal, bool own)
 {
@@ -166,13 +167,15 @@ static void choose_processing(struct terminal *terminal, bool own)
 	(void)tcsetattr(terminal->master, TCSANOW, &modes); /* of a master it does not stop */
 }
 
-int terminal_open(int master, bool alike, bool foreground, struct terminal *ret)
+int terminal_open(int master, const struct terminal_start *begun, struct terminal *ret)
 {
 	struct termios modes;
 
-	*ret = (struct terminal){
-		.tty = terminal_find(), .master = master, .wanted = foreground, .alike = alike
-	};
+	*ret = (struct terminal){ .tty = terminal_find(),
+				  .master = master,
+				  .wanted = begun->foreground,
+				  .alike = begun->alike,
+				  .shared = begun->shared };
 	ret->input = ret->tty >= 0 ? ret->tty : STDIN_FILENO;
 	ret->output = ret->tty >= 0 ? ret->tty : STDOUT_FILENO;
 	int err = make_nonblocking(master);
@@ -187,7 +190,7 @@ int terminal_open(int master, bool alike, bool foreground, struct terminal *ret)
 		return 0;
 	}
 	/* In the background it has begun without. */
-	if (!foreground && tcgetattr(ret->tty, &modes) == 0)
+	if (!begun->foreground && tcgetattr(ret->tty, &modes) == 0)
 		ret->processing = modes.c_oflag & OPOST;
 	terminal_resize(ret); /* it may have changed since the request */
 	return 0;
@@ -224,6 +227,8 @@ static bool make_raw(struct terminal *terminal)
 		return false;
 	modes = terminal->saved;
 	cfmakeraw(&modes);
+	if (terminal->shared)
+		modes.c_oflag = terminal->saved.c_oflag;
 	/* What has been typed ahead is for the program. */
 	return set_modes(terminal, TCSADRAIN, &modes);
 }
@@ -238,7 +243,7 @@ bool terminal_take(struct terminal *terminal)
 		terminal->alike = true;
 		terminal->processing = 0;
 	}
-	choose_processing(terminal, terminal->raw);
+	choose_processing(terminal, terminal->raw && !terminal->shared);
 	return terminal->raw;
 }
 

@@ -26,13 +26,14 @@ struct terminal_flow {
 };
 
 struct terminal {
-	int tty;	     /* the user's, an open file of dive's own; owned; -1 for none */
-	int input;	     /* where keys come from: tty, or 0 without one; borrowed */
-	int output;	     /* where the program's output goes: tty, or 1; borrowed */
-	int master;	     /* of the program's terminal; owned; -1 before the start */
-	bool wanted;	     /* the program may have the keyboard */
-	bool raw;	     /* it has: `saved` is to be put back */
-	bool alike;	     /* the program's terminal has begun with the modes of the user's */
+	int tty;     /* the user's, an open file of dive's own; owned; -1 for none */
+	int input;   /* where keys come from: tty, or 0 without one; borrowed */
+	int output;  /* where the program's output goes: tty, or 1; borrowed */
+	int master;  /* of the program's terminal; owned; -1 before the start */
+	bool wanted; /* the program may have the keyboard */
+	bool raw;    /* it has: `saved` is to be put back */
+	bool alike;  /* the program's terminal has begun with the modes of the user's */
+	bool shared; /* not all of 0, 1, 2 are the user's: others of a pipeline write there */
 	tcflag_t processing; /* OPOST, as long as the program's terminal lacks it for ours */
 	struct termios saved;
 	struct terminal_flow keys;   /* to the program */
@@ -72,21 +73,21 @@ int terminal_open_own(void);
  * terminal_choose() - decide whether the program is to have a new terminal
  * @flags: HELLO flags to be added to
  * @request: REQUEST flags, modes and size to be filled
+ * @ret_shared: whether others may use the terminal, too; set where one is wanted
  *
  * One is wanted where any of 0, 1, 2 is the controlling terminal, unless -T or
  * DIVE_TERMINAL or DIVE_WAITMODE=1 says otherwise, and with -t.
  */
 void terminal_choose(const struct client_config *config, const struct client_fds *fds,
-		     uint32_t *flags, struct message_request *request);
+		     uint32_t *flags, struct message_request *request, bool *ret_shared);
 
 /**
  * terminal_open() - the program has started, with this master
  * @master: taken over
- * @alike: the request has had the modes of the user's terminal
- * @foreground: the program has begun in the foreground of its own
+ * @begun: how the program's terminal has begun
  * Return: 0, released with terminal_close(); -errno.
  */
-int terminal_open(int master, bool alike, bool foreground, struct terminal *ret);
+int terminal_open(int master, const struct terminal_start *begun, struct terminal *ret);
 
 /* Puts the terminal back as it was, in the foreground only, once all output is out. */
 void terminal_release(struct terminal *terminal);
