@@ -15,13 +15,14 @@
 #include "prompt.h"
 #include "secret.h"
 #include "server.h"
+#include "terminal.h"
 
 #include <string.h>
 
 /* Notes and prompts go to the terminal, unless there is none or it must not be touched. */
 static int open_output(const struct client_config *config)
 {
-	return config->from_stdin != 0 ? -ENXIO : prompt_open();
+	return config->from_stdin != 0 ? -ENXIO : terminal_find();
 }
 
 static void send_answer(int sock, const struct secret *answer)
@@ -78,7 +79,7 @@ static int ask(const struct client_config *config, int sock, const struct prompt
 		return askpass_ask(config->askpass_program, prompt->text, sock, answer);
 	if (config->from_stdin != 0)
 		return ask_stdin(sock, prompt, answer);
-	tty = prompt_open();
+	tty = terminal_find();
 	if (tty < 0)
 		return -ENXIO;
 	return prompt_ask(tty, sock, prompt, answer, ret_signal);

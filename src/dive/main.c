@@ -64,8 +64,7 @@ static int converse(const struct client_config *config, struct client_request *r
 	return relay_run(wait, &hold, take_fd(&sock),
 			 (struct relay_ends){ .holders = request->holders[0],
 					      .master = take_fd(&master),
-					      .alike = request->alike,
-					      .foreground = request->foreground },
+					      .begun = request->begun },
 			 ret, failure);
 }
 

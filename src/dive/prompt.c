@@ -16,16 +16,8 @@
 #include "log.h"
 #include "signals.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <termios.h>
-
-int prompt_open(void)
-{
-	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-
-	return fd >= 0 ? fd : -errno;
-}
 
 static void write_all(int fd, const char *text, size_t len)
 {
@@ -100,12 +92,29 @@ static void prompt_signals(sigset_t *ret)
 	(void)sigdelset(ret, SIGURG);
 }
 
-/* One showing of the prompt.  The terminal is restored on return.  Returns as line_read(). */
-static int ask_once(const struct line_source *source, const struct termios *saved,
-		    const struct prompt *prompt, struct secret *answer)
+/*
+ * In the background the modes are those of somebody else, a shell that edits a line:
+ * discarding input stops dive there first, as setting them would.
+ */
+static int read_modes(int tty, struct termios *ret)
 {
-	int result = hide_echo(source->input, saved, prompt->hidden);
+	while (tcflush(tty, TCIFLUSH) != 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return tcgetattr(tty, ret) == 0 ? 0 : -errno;
+}
 
+/* One showing of the prompt.  The terminal is restored on return.  Returns as line_read(). */
+static int ask_once(const struct line_source *source, const struct prompt *prompt,
+		    struct secret *answer)
+{
+	struct termios saved;
+	int result = read_modes(source->input, &saved);
+
+	if (result != 0)
+		return result;
+	result = hide_echo(source->input, &saved, prompt->hidden);
 	if (result == 0) {
 		prompt_show(source->input, prompt->text, prompt->len);
 		result = line_read(source, answer);
@@ -113,7 +122,7 @@ static int ask_once(const struct line_source *source, const struct termios *save
 	/* The newline that was not echoed, or that did not come. */
 	if (prompt->hidden || result != LINE_READ)
 		write_all(source->input, "\n", 1);
-	restore_terminal(source->input, saved);
+	restore_terminal(source->input, &saved);
 	return result;
 }
 
@@ -122,20 +131,17 @@ int prompt_ask(int tty, int sock, const struct prompt *prompt, struct secret *an
 {
 	struct line_source source = { .input = tty, .sock = sock };
 	struct signals_watch watch;
-	struct termios saved;
 	sigset_t set;
 	int result;
 	int number = 0;
 
-	if (tcgetattr(tty, &saved) != 0)
-		return -errno;
 	prompt_signals(&set);
 	result = signals_watch(&set, &watch);
 	if (result != 0)
 		return result;
 	source.signals = watch.fd;
 	for (;;) {
-		result = ask_once(&source, &saved, prompt, answer);
+		result = ask_once(&source, prompt, answer);
 		if (result != LINE_SIGNAL)
 			break;
 		number = signals_take(&watch);

@@ -15,12 +15,6 @@ struct prompt {
 };
 
 /*
- * Opens the controlling terminal, read-write and close-on-exec.
- * Return: the descriptor, owned by the caller; -errno, -ENXIO without one.
- */
-int prompt_open(void);
-
-/*
  * Writes text of the server, control characters escaped except newlines and
  * tabs.  Failures are not reported: there would be nowhere to.
  */
@@ -28,7 +22,7 @@ void prompt_show(int fd, const char *text, size_t len);
 
 /**
  * prompt_ask() - show a prompt on the terminal and read the answer
- * @tty: from prompt_open(); borrowed
+ * @tty: from terminal_find(); borrowed
  * @sock: the connection, only watched
  * @answer: initialised and empty
  * @ret_signal: the number, on LINE_SIGNAL

@@ -19,7 +19,6 @@
 #include "signals.h"
 #include "terminal.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -78,7 +77,7 @@ static int send_number(struct relay *relay, enum message_type type, uint32_t num
 
 static bool in_foreground(void)
 {
-	cleanup_fd int tty = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	cleanup_fd int tty = terminal_find();
 
 	return tty < 0 || tcgetpgrp(tty) == getpgrp();
 }
@@ -277,13 +276,27 @@ static int begin(struct relay *relay, const struct signals_hold *hold, struct fa
 static int begin_relaying(struct relay *relay, const struct relay_ends *ends,
 			  struct failure *failure)
 {
-	int err = terminal_open(ends->master, ends->alike, ends->foreground, &relay->terminal);
+	int err = terminal_open(ends->master, &ends->begun, &relay->terminal);
 
 	if (err != 0)
 		return failure_set(failure, STATUS_FAILURE, "terminal: cannot be relayed: %s",
 				   strerror(-err));
 	(void)terminal_take(&relay->terminal); /* in the background it waits */
 	return 0;
+}
+
+/* By default these do not end a process, and stopping is for a job that goes on. */
+static bool is_harmless(int number)
+{
+	return number == SIGWINCH || number == SIGCONT || number == SIGURG || number == SIGTSTP;
+}
+
+/* The program's last words: waited for as long as nobody wants dive to end. */
+static void drain_last(struct relay *relay)
+{
+	do
+		terminal_drain(&relay->terminal, relay->watch.fd);
+	while (is_harmless(signals_take(&relay->watch)));
 }
 
 int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock,
@@ -310,7 +323,7 @@ int relay_run(struct relay_wait wait, const struct signals_hold *hold, int sock,
 			err = wait_once(&relay, failure);
 	}
 	if (relay.terminal.master >= 0)
-		terminal_drain(&relay.terminal, relay.watch.fd);
+		drain_last(&relay);
 	terminal_close(&relay.terminal);
 	close_fd(&relay.sock);
 	/* A signal that came after the end has nobody left to go to, and must not replace

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "failure.h"
 #include "message.h"
+#include "request.h"
 #include "signals.h"
 
 enum outcome_kind { OUTCOME_STATUS, OUTCOME_SIGNAL };
@@ -36,8 +37,7 @@ struct relay_wait relay_wait(enum message_wait asked, const struct message_start
 struct relay_ends {
 	int holders; /* read end of the pipe whose write end the program's side holds; borrowed */
 	int master;  /* of the program's new terminal; taken over; -1 for none */
-	bool alike;  /* it has the modes of the user's */
-	bool foreground; /* the program has begun in the foreground of it */
+	struct terminal_start begun; /* how that has begun */
 };
 
 /**

@@ -79,6 +79,23 @@ static int open_directory(const char *variable, const char *path, int *ret, stru
 			   strerror(errno));
 }
 
+/* The server goes by the file that a terminal has of its own. */
+static int open_by_name(struct client_request *request, struct failure *failure)
+{
+	int fd = terminal_open_own();
+
+	if (fd < 0)
+		return failure_set(
+			failure, STATUS_FAILURE,
+			"request: %s (DIVE_TERMINAL) is a terminal whose own file cannot "
+			"be opened here: %s",
+			getenv("DIVE_TERMINAL"), strerror(-fd));
+	close_fd(&request->terminal);
+	request->terminal = fd;
+	request->terminal_given = -1;
+	return 0;
+}
+
 static int open_terminal(const struct client_config *config, const struct client_fds *fds,
 			 struct client_request *request, struct failure *failure)
 {
@@ -107,7 +124,7 @@ static int open_terminal(const struct client_config *config, const struct client
 		return failure_set(failure, STATUS_FAILURE,
 				   "request: %s (DIVE_TERMINAL) is no terminal",
 				   getenv("DIVE_TERMINAL"));
-	return 0;
+	return fd >= 0 && terminal_is_indirect(fd) ? open_by_name(request, failure) : 0;
 }
 
 static int open_all(const struct client_config *config, const struct client_fds *fds,
@@ -212,10 +229,10 @@ static int encode(const struct client_config *config, const struct client_fds *f
 	(void)umask(mask); /* never fails */
 	fixed.umask = mask & 0777;
 	fixed.ignored = ignored_signals();
-	terminal_choose(config, fds, &request->hello.flags, &fixed);
+	terminal_choose(config, fds, &request->hello.flags, &fixed, &request->begun.shared);
 	request->bare = (request->hello.flags & MESSAGE_HELLO_TTY) && !terminal_exists();
-	request->alike = fixed.flags & MESSAGE_REQUEST_MODES;
-	request->foreground = fixed.flags & MESSAGE_REQUEST_FOREGROUND;
+	request->begun.alike = fixed.flags & MESSAGE_REQUEST_MODES;
+	request->begun.foreground = fixed.flags & MESSAGE_REQUEST_FOREGROUND;
 	if (config->login != 0)
 		fixed.flags |= MESSAGE_REQUEST_LOGIN;
 	if (request->rootdir >= 0)

@@ -21,6 +21,13 @@ struct client_fds {
 	int highest;		      /* -1 when there are none */
 };
 
+/* How a new terminal begins. */
+struct terminal_start {
+	bool alike;	 /* with the modes of dive's */
+	bool foreground; /* the program is in the foreground of it */
+	bool shared;	 /* not all of 0, 1, 2 are dive's: others of a pipeline may use it, too */
+};
+
 struct client_request {
 	struct message_hello hello;
 	int curdir;	    /* O_PATH */
@@ -29,8 +36,7 @@ struct client_request {
 	int terminal_given; /* DIVE_TERMINAL as @N: a number of the inherited ones, or -1 */
 	int holders[2];	    /* a pipe: the write end goes to the program, end of file on the
 			       read end says that every holder is gone */
-	bool alike;	    /* it has the modes of dive's terminal */
-	bool foreground;    /* the program begins in the foreground of a new terminal */
+	struct terminal_start begun; /* where the program gets one */
 	bool bare;     /* there is no controlling terminal: a new one replaces 0, 1 and 2 (-t) */
 	uint8_t *body; /* of the REQUEST packet */
 	size_t body_len;

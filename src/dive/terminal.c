@@ -12,13 +12,20 @@
 #include "terminal.h"
 
 #include "cleanup.h"
+#include "tty.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+#define TTY_MAJOR 5 /* of /dev/tty */
+#define TTY_MINOR 0
 
 bool terminal_is_own(int fd)
 {
@@ -26,9 +33,55 @@ bool terminal_is_own(int fd)
 	return tcgetsid(fd) == getsid(0);
 }
 
+int terminal_find(void)
+{
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int err = -errno;
+
+	for (int fd = STDIN_FILENO; tty < 0 && fd <= STDERR_FILENO; fd++) {
+		char path[32];
+
+		if (!terminal_is_own(fd))
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* fits */
+		tty = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	}
+	return tty >= 0 ? tty : err;
+}
+
+bool terminal_is_indirect(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat info;
+
+	return flags >= 0 && (flags & O_ACCMODE) == O_RDWR && fstat(fd, &info) == 0 &&
+	       S_ISCHR(info.st_mode) && info.st_rdev == makedev(TTY_MAJOR, TTY_MINOR);
+}
+
+int terminal_open_own(void)
+{
+	cleanup_fd int tty = terminal_find();
+	char name[TTY_NAME_SIZE];
+	unsigned number;
+	int err;
+
+	if (tty < 0)
+		return tty;
+	err = tty_number(tty, &number);
+	if (err == 0)
+		err = tty_name(tty_device(number), name);
+	if (err != 0)
+		return err;
+	cleanup_fd int own = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		return -errno;
+	/* The terminal of another devpts may have the same number. */
+	return terminal_is_own(own) ? take_fd(&own) : -ENOENT;
+}
+
 bool terminal_exists(void)
 {
-	cleanup_fd int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	cleanup_fd int tty = terminal_find();
 
 	return tty >= 0;
 }
@@ -65,7 +118,7 @@ static void describe(int tty, struct message_request *request)
 }
 
 void terminal_choose(const struct client_config *config, const struct client_fds *fds,
-		     uint32_t *flags, struct message_request *request)
+		     uint32_t *flags, struct message_request *request, bool *ret_shared)
 {
 	cleanup_fd int tty = -1;
 	bool all = false;
@@ -78,9 +131,10 @@ void terminal_choose(const struct client_config *config, const struct client_fds
 	*flags |= MESSAGE_HELLO_TTY;
 	if (config->tty != 0)
 		*flags |= MESSAGE_HELLO_TTY_REQUIRED;
-	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	tty = terminal_find();
 	if (tty >= 0)
 		describe(tty, request);
+	*ret_shared = tty >= 0 && !all;
 	/* Only where all of it is the terminal's can nobody else want the keyboard. */
 	if (tty < 0 || (all && tcgetpgrp(tty) == getpgrp()))
 		request->flags |= MESSAGE_REQUEST_FOREGROUND;
@@ -94,8 +148,8 @@ static int make_nonblocking(int fd)
 }
 
 /*
- * Line ends are made by one terminal only: the user's as long as it is not raw, so that
- * others who write there find it as it was; else the program's.
+ * Line ends are made by one terminal only: the user's as long as it is not raw, or others
+ * of a pipeline write there, so that they find it as it was; else the program's.
  */
 static void choose_processing(struct terminal *terminal, bool own)
 {
@@ -113,14 +167,15 @@ static void choose_processing(struct terminal *terminal, bool own)
 	(void)tcsetattr(terminal->master, TCSANOW, &modes); /* of a master it does not stop */
 }
 
-int terminal_open(int master, bool alike, bool foreground, struct terminal *ret)
+int terminal_open(int master, const struct terminal_start *begun, struct terminal *ret)
 {
 	struct termios modes;
 
-	*ret = (struct terminal){ .tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC),
+	*ret = (struct terminal){ .tty = terminal_find(),
 				  .master = master,
-				  .wanted = foreground,
-				  .alike = alike };
+				  .wanted = begun->foreground,
+				  .alike = begun->alike,
+				  .shared = begun->shared };
 	ret->input = ret->tty >= 0 ? ret->tty : STDIN_FILENO;
 	ret->output = ret->tty >= 0 ? ret->tty : STDOUT_FILENO;
 	int err = make_nonblocking(master);
@@ -135,7 +190,7 @@ int terminal_open(int master, bool alike, bool foreground, struct terminal *ret)
 		return 0;
 	}
 	/* In the background it has begun without. */
-	if (!foreground && tcgetattr(ret->tty, &modes) == 0)
+	if (!begun->foreground && tcgetattr(ret->tty, &modes) == 0)
 		ret->processing = modes.c_oflag & OPOST;
 	terminal_resize(ret); /* it may have changed since the request */
 	return 0;
@@ -172,6 +227,8 @@ static bool make_raw(struct terminal *terminal)
 		return false;
 	modes = terminal->saved;
 	cfmakeraw(&modes);
+	if (terminal->shared)
+		modes.c_oflag = terminal->saved.c_oflag;
 	/* What has been typed ahead is for the program. */
 	return set_modes(terminal, TCSADRAIN, &modes);
 }
@@ -186,7 +243,7 @@ bool terminal_take(struct terminal *terminal)
 		terminal->alike = true;
 		terminal->processing = 0;
 	}
-	choose_processing(terminal, terminal->raw);
+	choose_processing(terminal, terminal->raw && !terminal->shared);
 	return terminal->raw;
 }
 

@@ -59,6 +59,7 @@ int monitor_recv(int sock, struct monitor_message *ret, int *ret_fd)
 
 struct monitor {
 	pid_t program;
+	pid_t holder; /* the process group that has had the keyboard; 0: none but the program's */
 	int sock;
 	int terminal;
 	int signals;
@@ -72,8 +73,29 @@ static void tell(const struct monitor *monitor, enum monitor_type type, uint32_t
 		_exit(1); /* the session is gone */
 }
 
+/* Nobody has the keyboard.  Who has had it may be a job of the program's, if that is a shell. */
+static void take_keyboard(struct monitor *monitor)
+{
+	pid_t holder = tcgetpgrp(monitor->terminal);
+
+	if (holder == getpgrp())
+		return;
+	monitor->holder = holder > 0 ? holder : 0;
+	(void)tcsetpgrp(monitor->terminal, getpgrp());
+}
+
+/* To whom it was taken from, or has never been given.  A group that has ended cannot have it. */
+static void give_keyboard(struct monitor *monitor)
+{
+	if (tcgetpgrp(monitor->terminal) != getpgrp())
+		return;
+	if (monitor->holder == 0 || tcsetpgrp(monitor->terminal, monitor->holder))
+		(void)tcsetpgrp(monitor->terminal, monitor->program);
+	monitor->holder = 0;
+}
+
 /* Looks for changes of the program; does not return when it has ended. */
-static void look(const struct monitor *monitor)
+static void look(struct monitor *monitor)
 {
 	for (;;) {
 		siginfo_t info;
@@ -90,12 +112,12 @@ static void look(const struct monitor *monitor)
 			_exit(0);
 		}
 		/* Whoever goes on first shall not find the keyboard still taken. */
-		(void)tcsetpgrp(monitor->terminal, getpgrp());
+		take_keyboard(monitor);
 		tell(monitor, MONITOR_STOPPED, 0, info.si_status);
 	}
 }
 
-static void obey(const struct monitor *monitor)
+static void obey(struct monitor *monitor)
 {
 	struct monitor_message message;
 	cleanup_fd int fd = -1;
@@ -111,7 +133,10 @@ static void obey(const struct monitor *monitor)
 	}
 	if (message.type != MONITOR_CONTINUE)
 		return;
-	(void)tcsetpgrp(monitor->terminal, message.kind ? monitor->program : getpgrp());
+	if (message.kind)
+		give_keyboard(monitor);
+	else
+		take_keyboard(monitor);
 	(void)kill(-monitor->program, SIGCONT);
 }
 
@@ -132,7 +157,9 @@ static int watch_children(void)
 
 void monitor_run(pid_t program, int sock, int terminal)
 {
-	struct monitor monitor = { program, sock, terminal, watch_children() };
+	struct monitor monitor = {
+		.program = program, .sock = sock, .terminal = terminal, .signals = watch_children()
+	};
 	struct signalfd_siginfo info;
 	struct pollfd waits[] = {
 		{ .fd = monitor.signals, .events = POLLIN },

@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "parse.h"
 #include "process.h"
+#include "tty.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -242,43 +243,8 @@ bool peer_in_group(const struct peer *peer, gid_t gid)
 	return false;
 }
 
-/*
- * Device numbers of terminals, Documentation/admin-guide/devices.txt of the kernel.  A row
- * only proposes a name: the file of that name must turn out to be the same.  /dev/tty and
- * /dev/ptmx (5:0 and 5:2) are absent: they are not names of a terminal.
- */
-static const struct tty_range {
-	unsigned major;
-	unsigned first; /* minor; the first number in names is 0 */
-	unsigned last;
-	const char *prefix;
-	bool numbered;
-} tty_ranges[] = {
-	{ 136, 0, UINT32_MAX, "/dev/pts/", true }, /* all of them, 20 bits of minor */
-	{ 4, 0, 63, "/dev/tty", true },
-	{ 4, 64, 255, "/dev/ttyS", true },
-	{ 5, 1, 1, "/dev/console", false },
-	{ 229, 0, 255, "/dev/hvc", true },
-	{ 204, 64, 79, "/dev/ttyAMA", true },
-	{ 188, 0, 255, "/dev/ttyUSB", true },
-	{ 166, 0, 255, "/dev/ttyACM", true },
-};
-
-static const struct tty_range *tty_range_find(dev_t device)
-{
-	for (size_t i = 0; i < ARRAY_LEN(tty_ranges); i++) {
-		const struct tty_range *range = &tty_ranges[i];
-
-		if (major(device) == range->major && minor(device) >= range->first &&
-		    minor(device) <= range->last)
-			return range;
-	}
-	return NULL;
-}
-
 int peer_tty(int fd, char ret[PEER_TTY_MAX])
 {
-	const struct tty_range *range;
 	struct stat theirs, ours;
 	struct statx type;
 	char name[PEER_TTY_MAX];
@@ -297,14 +263,8 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 		return -ENOTTY;
 	if (fstat(fd, &theirs) < 0)
 		return -errno;
-	range = tty_range_find(theirs.st_rdev);
-	if (range == NULL)
+	if (tty_name(theirs.st_rdev, name) < 0)
 		return -ENOTTY;
-	if (range->numbered)
-		(void)snprintf(name, sizeof(name), "%s%u", range->prefix,
-			       minor(theirs.st_rdev) - range->first);
-	else
-		(void)snprintf(name, sizeof(name), "%s", range->prefix);
 	if (lstat(name, &ours) < 0 || !S_ISCHR(ours.st_mode))
 		return -ENOENT;
 	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino ||
@@ -314,16 +274,8 @@ int peer_tty(int fd, char ret[PEER_TTY_MAX])
 	return 0;
 }
 
-/* tty_nr of proc(5), as the kernel composes it. */
-static int terminal_number(dev_t device)
-{
-	unsigned low = minor(device);
-
-	return (int)((low & 0xff) | major(device) << 8 | (low & ~0xffU) << 12);
-}
-
 /* Whether the field of /proc/PID/stat is this number.  The name in it may hold anything. */
-static bool has_terminal(const char *stat, int number)
+static bool has_terminal(const char *stat, unsigned number)
 {
 	const char *at = strrchr(stat, ')');
 	char wanted[16];
@@ -333,17 +285,20 @@ static bool has_terminal(const char *stat, int number)
 		at = strchr(at, ' ');
 		at = at ? at + 1 : NULL;
 	}
-	len = (size_t)snprintf(wanted, sizeof(wanted), "%d ", number); /* fits */
+	len = (size_t)snprintf(wanted, sizeof(wanted), "%d ", (int)number); /* fits */
 	return at && strncmp(at, wanted, len) == 0;
 }
 
-static bool peer_is_at(const struct peer *peer, dev_t device)
+/* By the terminal that is open, which for /dev/console is not the file's own number. */
+static bool peer_is_at(const struct peer *peer, int terminal)
 {
 	cleanup_fd int proc = peer->pidfd >= 0 ? peer_open_proc(peer->pidfd) : -1;
 	char text[PROC_TEXT_MAX];
+	unsigned number;
 
-	return proc >= 0 && proc_read(proc, "stat", text, sizeof(text)) >= 0 &&
-	       process_lives(peer->pidfd) && has_terminal(text, terminal_number(device));
+	return proc >= 0 && tty_number(terminal, &number) == 0 &&
+	       proc_read(proc, "stat", text, sizeof(text)) >= 0 && process_lives(peer->pidfd) &&
+	       has_terminal(text, number);
 }
 
 int peer_judge_terminal(const struct peer *peer, int fd, bool *ret_own, const char **ret_reason)
@@ -361,6 +316,6 @@ int peer_judge_terminal(const struct peer *peer, int fd, bool *ret_own, const ch
 	*ret_reason = "it belongs to another account";
 	if (info.st_uid != peer->uid)
 		return -EACCES;
-	*ret_own = peer_is_at(peer, info.st_rdev);
+	*ret_own = peer_is_at(peer, fd);
 	return 0;
 }

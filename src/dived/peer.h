@@ -9,12 +9,14 @@
  */
 #pragma once
 
+#include "tty.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #define PEER_UNSET   UINT32_MAX /* login uid or session id that is unset or unknown */
-#define PEER_TTY_MAX 64
+#define PEER_TTY_MAX TTY_NAME_SIZE
 
 struct peer {
 	uid_t uid;

@@ -152,6 +152,10 @@ static int open_session(struct session *session, struct fault *fault)
 	if (r == 0)
 		session->signals = r = supervise_open_signals(config->mode == CONFIG_MODE_EXECUTE);
 	process_park(&session->signals);
+	if (r < 0 && session->decision.terminal && r != -EMFILE && r != -ENFILE)
+		return fault_set(fault, MESSAGE_LAYER_SETUP, "terminal", -r,
+				 "there is no new terminal to be had: %s; -T does without",
+				 strerror(-r));
 	if (r < 0)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "prepare", -r,
 				 "no descriptors left: %s", strerror(-r));

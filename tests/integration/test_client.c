@@ -10,7 +10,6 @@
 #include "fake.h"
 #include "gateway.h"
 #include "must.h"
-#include "pty.h"
 #include "run.h"
 #include "sandbox.h"
 #include "show.h"
@@ -275,37 +274,6 @@ static void test_own_failures(void **state)
 	gateway_stop(&gateway);
 }
 
-/* A terminal for the program to take: refused, unless the server says that there is none. */
-static void test_terminal_to_take(void **state)
-{
-	static const struct {
-		const char *option;
-		int status;
-		const char *text;
-	} cases[] = {
-		{ NULL, 77, "(DIVE_TERMINAL) is not taken" },
-		{ "-T", 0, "alice" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct run_options options = {
-			.account = "alice",
-			.envp = RUN_WORDS("DIVE_TERMINAL=/dev/tty", "PATH=/usr/bin:/bin"),
-		};
-		struct pty pty;
-
-		gateway_start(&gateway, RUN_WORDS(cases[i].option));
-		options.argv = run_dive_words(&gateway, RUN_WORDS("id", "-un"));
-		pty_start(&pty, &options);
-		pty_expect(&pty, cases[i].text);
-		assert_int_equal(pty_wait(&pty), cases[i].status);
-		pty_done(&pty);
-		free((void *)(uintptr_t)options.argv);
-		gateway_stop(&gateway);
-	}
-}
-
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -471,7 +439,6 @@ int main(void)
 		TEST(test_nonsense_of_a_server),
 		TEST(test_usage),
 		TEST(test_own_failures),
-		TEST(test_terminal_to_take),
 		TEST(test_refusals),
 		TEST(test_information),
 		TEST(test_texts_are_escaped),

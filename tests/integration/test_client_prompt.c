@@ -133,6 +133,33 @@ static void test_second_try(void **state)
 	gateway_stop(&gateway);
 }
 
+/* Questions and notes go to the terminal, of several lines too, whatever 1 and 2 are. */
+static void test_asked_at_the_terminal(void **state)
+{
+	const struct message_prompt hidden = { MESSAGE_PROMPT_HIDDEN };
+	const struct message_note note = { MESSAGE_NOTE_INFO };
+	const struct message_refused refused = { MESSAGE_LAYER_AUTHENTICATION, 77 };
+	char script[512];
+
+	(void)state;
+	fake_listen(&fake, 0);
+	(void)snprintf(script, sizeof(script),
+		       "%s %s id </dev/null >~/out 2>~/err; echo \"status $? <$(cat ~/out)> "
+		       "<$(cat ~/err)>\"",
+		       sandbox_dive(), fake.address); /* fits */
+	pty_start(&pty, &(struct run_options){ .account = "alice",
+					       .argv = RUN_WORDS("sh", "-c", script) });
+	fake_accept(&fake);
+	fake_send(&fake, MESSAGE_NOTE, &note, sizeof(note), "first\n\tsecond");
+	fake_send(&fake, MESSAGE_PROMPT, &hidden, sizeof(hidden), "Third.\n" PROMPT);
+	pty_expect(&pty, "first\r\n\tsecond\r\nThird.\r\n" PROMPT);
+	pty_send(&pty, "answer\n");
+	assert_string_equal(fake_expect_answer(&fake), "answer");
+	fake_send(&fake, MESSAGE_REFUSED, &refused, sizeof(refused), "no");
+	pty_expect(&pty, "status 77 <> <dive: authentication: no>");
+	assert_int_equal(pty_wait(&pty), 0);
+}
+
 /* Typed before the prompt was there, and so shown on the screen: no answer. */
 static void test_early_typing_is_no_answer(void **state)
 {
@@ -229,6 +256,48 @@ static void test_stopped_at_a_prompt(void **state)
 	pty_send(&pty, "exit 0\n");
 	assert_int_equal(pty_wait(&pty), 0);
 	pty_assert_absent(&pty, "Alice-op");
+	gateway_stop(&gateway);
+}
+
+/*
+ * Asked in the background, while the shell edits a line: its modes are none to ask in, nor
+ * to leave behind.
+ */
+static void test_asked_in_the_background(void **state)
+{
+	struct termios before;
+	char line[256];
+
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("-u", "bob"));
+	pty_start(&pty, &(struct run_options){ .account = "alice",
+					       .argv = RUN_WORDS("bash", "--norc", "-i"),
+					       .envp = RUN_WORDS("PS1=here> ", PATHS, "TERM=dumb",
+								 "HOME=/home/alice") });
+	before = pty_termios(&pty);
+	pty_expect(&pty, "here> ");
+	pty_send(&pty, "set -b\n"); /* jobs are told of at once */
+	pty_expect(&pty, "here> ");
+	gateway_freeze(&gateway);
+	(void)snprintf(line, sizeof(line), "%s %s id -un &\n", sandbox_dive(),
+		       gateway.address); /* fits */
+	pty_send(&pty, line);
+	pty_expect(&pty, "here> ");
+	pty_expect_lflag(&pty, ICANON, false);
+	gateway_signal(&gateway, SIGCONT);
+	pty_expect(&pty, "Stopped");
+	pty_send(&pty, "fg\n");
+	pty_expect(&pty, PROMPT);
+	pty_expect_lflag(&pty, ECHO, false);
+	pty_send(&pty, SANDBOX_PASSWORD_ALICE "\r"); /* what the key sends */
+	pty_expect(&pty, "bob\r\n");
+	pty_expect(&pty, "here> ");
+	pty_send(&pty, "exec stty -a\n");
+	pty_expect(&pty, " icrnl");
+	pty_expect(&pty, " icanon");
+	pty_expect(&pty, " echo ");
+	assert_int_equal(pty_wait(&pty), 0);
+	assert_int_equal(pty_termios(&pty).c_iflag, before.c_iflag);
 	gateway_stop(&gateway);
 }
 
@@ -362,10 +431,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ways_out_of_a_prompt),
 		TEST(test_second_try),
+		TEST(test_asked_at_the_terminal),
 		TEST(test_early_typing_is_no_answer),
 		TEST(test_server_ends_a_prompt),
 		TEST(test_prompts_are_escaped),
 		TEST(test_stopped_at_a_prompt),
+		TEST(test_asked_in_the_background),
 		TEST(test_stdin_gives_one_line),
 		TEST(test_stdin_touches_no_terminal),
 		TEST(test_askpass),

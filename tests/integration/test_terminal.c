@@ -284,6 +284,49 @@ static void test_forced(void **state)
 	gateway_stop(&gateway);
 }
 
+/* Without the file /dev/tty the terminal is what it is, and a file is no terminal. */
+static void test_no_dev_tty(void **state)
+{
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("-u", "bob"));
+	at_terminal(RUN_WORDS("sh", "-c",
+			      "read x; dive $G sh -c 'echo out; read x; echo got=$x >&2' >~/f; "
+			      "echo status=$? $(od -An -tx1 ~/f)"),
+		    NULL);
+	MUST(rename("/dev/tty", "/dev/tty.away"));
+	pty_send(&pty, "\n");
+	pty_expect(&pty, "assword: ");
+	pty_send(&pty, SANDBOX_PASSWORD_ALICE "\n");
+	pty_expect_lflag(&pty, ICANON, false);
+	pty_send(&pty, "hello\r");
+	pty_expect(&pty, "got=hello\r\n");
+	pty_expect(&pty, "status=0 6f 75 74 0a\r\n");
+	MUST(rename("/dev/tty.away", "/dev/tty"));
+	assert_int_equal(pty_wait(&pty), 0);
+	pty_done(&pty);
+	gateway_stop(&gateway);
+}
+
+/* The host has none to give, for there are as many as there may be, or none at all. */
+static void test_none_to_be_had(void **state)
+{
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("-M"));
+	at_terminal(RUN_WORDS("sh", "-c",
+			      "read x; dive $G true; echo status=$?; dive -T $G echo wi''thout"),
+		    NULL);
+	MUST(rename("/dev/ptmx", "/dev/ptmx.away"));
+	pty_send(&pty, "\n");
+	pty_expect(&pty, "dive: set-up: there is no new terminal to be had: No such file");
+	pty_expect(&pty, "-T does without");
+	pty_expect(&pty, "status=77");
+	pty_expect(&pty, "without");
+	MUST(rename("/dev/ptmx.away", "/dev/ptmx"));
+	assert_int_equal(pty_wait(&pty), 0);
+	pty_done(&pty);
+	gateway_stop(&gateway);
+}
+
 /* What the target types into alice's terminal would be read by her shell. */
 static void test_nothing_is_injected(void **state)
 {
@@ -331,7 +374,15 @@ static void test_record(void **state)
 	assert_int_equal(trail_teardown(state), 0);
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+/* Files of a test that failed are put back. */
+static int done(void **state)
+{
+	(void)rename("/dev/tty.away", "/dev/tty");
+	(void)rename("/dev/ptmx.away", "/dev/ptmx");
+	return teardown(state);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, done)
 
 int main(void)
 {
@@ -344,6 +395,8 @@ int main(void)
 		TEST(test_modes_are_copied),
 		TEST(test_when_there_is_none),
 		TEST(test_forced),
+		TEST(test_no_dev_tty),
+		TEST(test_none_to_be_had),
 		TEST(test_nothing_is_injected),
 		TEST(test_record),
 	};

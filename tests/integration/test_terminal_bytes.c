@@ -198,13 +198,57 @@ static void test_reader_that_stops(void **state)
 	gateway_stop(&gateway);
 }
 
+/* More than a terminal holds (12 KiB), and less than that twice and dive in between. */
+#define LAST_WORDS 30000
+
+/*
+ * The program has ended, its last words are on their way to a slow reader, and alice
+ * changes the size of her window: that is no reason to leave.
+ */
+static void test_resized_at_the_end(void **state)
+{
+	char script[128];
+	unsigned char bytes[512];
+	unsigned done = 0;
+	ssize_t got;
+
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("-M"));
+	(void)snprintf(script, sizeof(script),
+		       "exec dive $G sh -c 'stty -opost; show flood %d; >~/done'",
+		       LAST_WORDS); /* fits */
+	at_terminal(RUN_WORDS("sh", "-c", script), NULL);
+	for (int64_t deadline = deadline_after(20000); access("/home/alice/done", F_OK) < 0;) {
+		assert_false(deadline_passed(deadline));
+		(void)poll(NULL, 0, 5); /* a file cannot be polled */
+	}
+	family_await(FAMILY_SESSION, 0);
+	for (unsigned short rows = 10; done < LAST_WORDS; rows++) {
+		pty_resize(&pty, rows, 80);
+		if (deadline_poll(pty.master, POLLIN, deadline_after(10000)) < 0)
+			FAIL("only %u bytes came", done);
+		got = read(pty.master, bytes, sizeof(bytes));
+		for (ssize_t i = 0; i < got; i++, done++)
+			assert_int_equal(bytes[i], pattern(done));
+	}
+	assert_int_equal(pty_wait(&pty), 0);
+	pty_done(&pty);
+	MUST(unlink("/home/alice/done"));
+	gateway_stop(&gateway);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_flood),	 TEST(test_typing),	 TEST(test_last_words),
-		TEST(test_end_of_input), TEST(test_left_behind), TEST(test_reader_that_stops),
+		TEST(test_flood),
+		TEST(test_typing),
+		TEST(test_last_words),
+		TEST(test_end_of_input),
+		TEST(test_left_behind),
+		TEST(test_reader_that_stops),
+		TEST(test_resized_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, show_group_setup, sandbox_group_teardown);

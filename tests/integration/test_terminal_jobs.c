@@ -274,6 +274,24 @@ static void test_pipelines(void **state)
 	}
 }
 
+/* Others of the pipeline write to a terminal whose keyboard is the program's. */
+static void test_line_ends_in_a_pipeline(void **state)
+{
+	(void)state;
+	begin(RUN_WORDS("-M"));
+	type("dive $G sh -c 'r() { read k </dev/tty; }; echo w''aits >/dev/tty; r; seq 3; r; "
+	     "(echo ow''n; echo e''nd) >/dev/tty; r' | cat");
+	pty_expect(&pty, "\nwaits\r\n");
+	pty_expect_lflag(&pty, ICANON, false);
+	pty_send(&pty, "x\r");
+	pty_expect(&pty, "x\r\n1\r\n2\r\n3\r\n"); /* the echo, and cat */
+	pty_send(&pty, "y\r");
+	pty_expect(&pty, "y\r\nown\r\nend\r\n");
+	pty_send(&pty, "\r");
+	expect_jobless("status=0");
+	end();
+}
+
 /* ^C in a pipeline whose keyboard dive has not taken is for all of it. */
 static void test_interrupt_of_a_pipeline(void **state)
 {
@@ -354,6 +372,31 @@ static void test_shells_within_shells(void **state)
 	end();
 }
 
+/* A job of the shell behind the gateway has the keyboard, and has it again when dive goes on. */
+static void test_job_within_is_left_alone(void **state)
+{
+	pid_t dive;
+
+	(void)state;
+	begin(RUN_WORDS("-M"));
+	type("PS1='inn''er> ' dive $G bash --norc --noediting -i");
+	pty_expect(&pty, "inner> ");
+	dive = pty_foreground(&pty);
+	type("sh -c 'echo w''aits; read x; echo got=$x'");
+	pty_expect(&pty, "\nwaits");
+	MUST(kill(dive, SIGSTOP));
+	pty_expect(&pty, "Stopped");
+	pty_expect(&pty, "ready> ");
+	type("fg");
+	pty_expect_lflag(&pty, ICANON, false);
+	pty_send(&pty, "hello\r");
+	pty_expect(&pty, "got=hello");
+	pty_expect(&pty, "inner> ");
+	type("exit 5");
+	expect_jobless("status=5");
+	end();
+}
+
 /* nohup: what it ignores the program ignores, and there is no terminal to lose. */
 static void test_nohup(void **state)
 {
@@ -398,9 +441,11 @@ int main(void)
 		TEST(test_background_after_stop),
 		TEST(test_started_in_background),
 		TEST(test_pipelines),
+		TEST(test_line_ends_in_a_pipeline),
 		TEST(test_interrupt_of_a_pipeline),
 		TEST(test_within_others),
 		TEST(test_shells_within_shells),
+		TEST(test_job_within_is_left_alone),
 		TEST(test_nohup),
 		TEST(test_without_a_terminal),
 	};

@@ -55,6 +55,8 @@ static void test_own_session(void **state)
 	static const char *const lines[] = {
 		"DIVE_TERMINAL=$(tty) exec dive $G " LEADS,
 		"DIVE_TERMINAL=@0 exec dive $G " LEADS,
+		"DIVE_TERMINAL=/dev/tty exec dive $G " LEADS,
+		"DIVE_TERMINAL=@3 exec dive $G " LEADS " 3<>/dev/tty",
 	};
 
 	(void)state;
@@ -100,16 +102,21 @@ static int open_slave(int flags)
 	return MUST_INT(open(ttyname(other.slave), flags | O_NOCTTY | O_CLOEXEC));
 }
 
-static int open_elsewhere(void)
+static void mount_elsewhere(void)
 {
-	int unlocked = 0;
-
 	(void)mkdir(ELSEWHERE, 0755); /* or it is there */
 	MUST(mount("devpts", ELSEWHERE, "devpts", 0, "newinstance,ptmxmode=0666,mode=0620"));
-	other.master = MUST_INT(open(ELSEWHERE "/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
-	MUST(ioctl(other.master, TIOCSPTLCK, &unlocked));
-	int fd = MUST_INT(ioctl(other.master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+}
+
+static int open_elsewhere(int *ret_master)
+{
+	int unlocked = 0;
+	int master = MUST_INT(open(ELSEWHERE "/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+
+	MUST(ioctl(master, TIOCSPTLCK, &unlocked));
+	int fd = MUST_INT(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
 	MUST(fchown(fd, SANDBOX_UID_ALICE, 5));
+	*ret_master = master;
 	return fd;
 }
 
@@ -117,8 +124,10 @@ static int open_thing(enum thing thing)
 {
 	bool bobs = thing == OF_BOB || thing == OF_BOB_WRITE_ONLY;
 
-	if (thing == OF_OTHER_DEVPTS)
-		return open_elsewhere();
+	if (thing == OF_OTHER_DEVPTS) {
+		mount_elsewhere();
+		return open_elsewhere(&other.master);
+	}
 	pty_start(&other, &(struct run_options){ .account = bobs ? "bob" : "alice",
 						 .argv = RUN_WORDS("cat") });
 	switch (thing) {
@@ -182,6 +191,50 @@ static void test_what_is_not_taken(void **state)
 	}
 }
 
+/*
+ * /dev/tty is of another devpts, and another terminal of alice's has its number: that one
+ * has the name which the number stands for.
+ */
+static void test_same_number_elsewhere(void **state)
+{
+	int masters[64];
+	size_t count = 0;
+	int number, made;
+	cleanup_fd int slave = -1;
+	struct run command;
+
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("-M"));
+	pty_start(&other, &(struct run_options){ .account = "alice", .argv = RUN_WORDS("cat") });
+	MUST(ioctl(other.master, TIOCGPTN, &number));
+	mount_elsewhere();
+	do {
+		assert_in_range(count, 0, ARRAY_LEN(masters) - 1);
+		close_fd(&slave);
+		slave = open_elsewhere(&masters[count]);
+		MUST(ioctl(masters[count++], TIOCGPTN, &made));
+	} while (made != number);
+	(void)snprintf(variable, sizeof(variable), "G=%s", gateway.address); /* fits */
+	run(&command,
+	    &(struct run_options){
+		    .account = "alice",
+		    .envp = RUN_WORDS(PATHS, variable, "HOME=/home/alice"),
+		    .argv = RUN_WORDS("sh", "-c",
+				      "DIVE_TERMINAL=/dev/tty exec dive $G true 2>~/said"),
+		    .terminal = slave });
+	run_assert_status(&command, 1);
+	run_done(&command);
+	run_or_fail(&(struct run_options){ .argv = RUN_WORDS("grep", "-F",
+							     "whose own file cannot be opened here",
+							     "/home/alice/said") });
+	expect_kept();
+	while (count > 0)
+		close_fd(&masters[--count]);
+	close_fd(&slave);
+	MUST(umount(ELSEWHERE));
+	gateway_stop(&gateway);
+}
+
 /* The server's options say that none is taken: the program runs without. */
 static void test_server_takes_none(void **state)
 {
@@ -204,9 +257,8 @@ static void test_server_takes_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_own_session),
-		TEST(test_free_terminal),
-		TEST(test_what_is_not_taken),
+		TEST(test_own_session),	      TEST(test_free_terminal),
+		TEST(test_what_is_not_taken), TEST(test_same_number_elsewhere),
 		TEST(test_server_takes_none),
 	};
 
