@@ -8,6 +8,10 @@
  * functions of libaudit return a positive sequence number on success; 0 is how they say
  * "the kernel refused, which desktop programs do not mind".  Here it is a failure.
  *
+ * A full queue is not told to senders either.  The kernel makes them wait, adds the record
+ * all the same, and drops what auditd(8) does not take in time.  So where the queue was
+ * full before a record was sent and still is afterwards, the record counts as not written.
+ *
  * What can be decided without the kernel is in audit_demand() and in record.c.
  */
 #include "audit.h"
@@ -95,7 +99,7 @@ static enum audit_state audit_state_of_error(int error)
  * Takes one packet, if there is one, and returns whether it answers request `seq`.  The
  * acknowledgement of the request has the same number and is not yet the answer.
  */
-static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret)
+static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret, bool *ret_full)
 {
 	struct audit_reply reply;
 	int len = audit_get_reply(fd, &reply, GET_REPLY_NONBLOCKING, 0);
@@ -109,10 +113,16 @@ static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret)
 	if (reply.type != AUDIT_GET)
 		return false;
 	*ret = reply.status->enabled != 0 ? AUDIT_STATE_ENABLED : AUDIT_STATE_DISABLED;
+	*ret_full = reply.status->backlog_limit != 0 &&
+		    reply.status->backlog > reply.status->backlog_limit;
 	return true;
 }
 
-enum audit_state audit_query(const struct audit *audit)
+/*
+ * What audit_query() does, and whether the kernel's queue of records is longer than it may
+ * be.  *ret_full is left alone where the kernel does not say.
+ */
+static enum audit_state audit_ask(const struct audit *audit, bool *ret_full)
 {
 	int64_t deadline = deadline_after(QUERY_MS);
 	enum audit_state state = AUDIT_STATE_UNKNOWN;
@@ -123,11 +133,18 @@ enum audit_state audit_query(const struct audit *audit)
 	seq = audit_request_status(audit->fd);
 	if (seq <= 0)
 		return audit_state_of_error(seq == 0 ? EIO : -seq);
-	while (!audit_take_answer(audit->fd, (uint32_t)seq, &state)) {
+	while (!audit_take_answer(audit->fd, (uint32_t)seq, &state, ret_full)) {
 		if (deadline_passed(deadline) || deadline_poll(audit->fd, POLLIN, deadline) < 0)
 			return AUDIT_STATE_UNKNOWN;
 	}
 	return state;
+}
+
+enum audit_state audit_query(const struct audit *audit)
+{
+	bool full = false;
+
+	return audit_ask(audit, &full);
 }
 
 const char *audit_state_name(enum audit_state state)
@@ -200,22 +217,35 @@ static int audit_send_record(const struct audit *audit, int type, const struct r
 				     success);
 	if (seq > 0)
 		return 0;
-	return seq < 0 ? seq : -ECONNREFUSED;
+	if (seq < 0)
+		return seq;
+	return audit_may_send() ? -ECONNREFUSED : -EPERM; /* those are what libaudit forgives */
 }
 
-/* For the records that no decision hangs on: says so when one that was due is missing. */
+/*
+ * For the records that no decision hangs on: says so when one that was due is missing.
+ * Where all are required the kernel is asked even if it took the record, for it takes them
+ * while auditing is off, too.
+ */
 static void audit_send_or_log(const struct audit *audit, int type, const struct record *record,
 			      const char *tty, bool success)
 {
+	bool required = audit->mode == CONFIG_AUDIT_REQUIRE;
+	enum audit_state state = AUDIT_STATE_ENABLED;
+	bool full = false;
 	int error;
 
 	if (audit->mode == CONFIG_AUDIT_OFF)
 		return;
 	error = audit_send_record(audit, type, record, tty, success);
-	if (error == 0)
-		return;
-	if (audit->mode == CONFIG_AUDIT_REQUIRE || audit_query(audit) == AUDIT_STATE_ENABLED)
+	if (error < 0 || required)
+		state = audit_ask(audit, &full);
+	if (error < 0 && (required || state == AUDIT_STATE_ENABLED))
 		log_error("audit record not written (%s): %.120s", strerror(-error), record->text);
+	else if (error == 0 && (full || state != AUDIT_STATE_ENABLED))
+		log_error("audit record not written (%s): %.120s",
+			  full ? "the kernel's queue is full" : audit_state_name(state),
+			  record->text);
 }
 
 static_assert(RECORD_NAMESPACES == NAMESPACE_KINDS, "one list, in one order");
@@ -275,8 +305,9 @@ static void audit_log_spawn(const struct audit_facts *facts,
 
 int audit_spawn(const struct audit *audit, const struct audit_facts *facts, struct fault *fault)
 {
+	bool full = false;
 	enum audit_state state =
-		audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_query(audit);
+		audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_ask(audit, &full);
 	enum audit_demand demand = audit_demand(audit->mode, state, facts->login_uid_kept);
 	struct record_namespaces namespaces;
 	int error = 0;
@@ -291,6 +322,11 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 	audit_read_namespaces(facts, &namespaces);
 	if (demand != AUDIT_DEMAND_NONE)
 		error = audit_send_spawn(audit, facts, &namespaces);
+	/* By now the kernel has held us back for as long as it does (backlog_wait_time). */
+	if (error == 0 && full)
+		(void)audit_ask(audit, &full);
+	if (error == 0 && full)
+		error = -ENOBUFS;
 	if (error < 0 && demand == AUDIT_DEMAND_WRITE)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "write", -error,
 				 "the audit record cannot be written: %s", strerror(-error));

@@ -91,7 +91,8 @@ int audit_new_id(char ret[AUDIT_ID_SIZE]);
  * AUDIT_USER_CMD op=dive:spawn, and where the command has no room in it op=dive:more, up
  * to RECORD_COMMAND_MAX bytes; and syslog lines.  Under `require`, and under
  * `auto` where auditing is enabled at this moment, failing to write is a
- * refusal, as is a login uid that could not be carried over.
+ * refusal, as is a login uid that could not be carried over.  Not written is
+ * also what is sent while the kernel's queue is full and stays so.
  *
  * Return: 0; -EACCES with *fault filled.
  */
@@ -100,7 +101,8 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 /*
  * AUDIT_USER_CMD op=dive:refuse, and syslog.  `fault` says why.  This and the functions below
  * fail nobody: a record that could not be written where the kernel audits, or under
- * `require`, is an error line.
+ * `require`, is an error line.  Under `require` so is one that was sent while auditing was
+ * off, or the queue full.
  */
 void audit_refuse(const struct audit *audit, const struct audit_facts *facts,
 		  const struct fault *fault);

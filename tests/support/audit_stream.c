@@ -13,6 +13,7 @@
  */
 #include "audit_stream.h"
 
+#include "audit_machine.h"
 #include "cleanup.h"
 #include "deadline.h"
 #include "must.h"
@@ -39,7 +40,7 @@
 /* The guardian; outside of struct audit_stream, which a failed test may have lost. */
 static struct guardian {
 	int control; /* a byte, or the end, tells it to restore */
-	int done;    /* end of file when it has gone, and the lock with it */
+	int done;    /* a byte when it has; its end when it has gone, and the lock with it */
 } guardian = { .control = -1, .done = -1 };
 
 /* Binds the lock, waiting for other tests.  Returns the socket that holds it. */
@@ -62,30 +63,12 @@ static int lock_machine(void)
 	return fd;
 }
 
-/* The value of a status field; libaudit's own request would take the first answer it sees. */
-static unsigned get_enabled(void)
-{
-	cleanup_fd int fd = MUST_INT(audit_open());
-	int enabled = audit_is_enabled(fd);
-
-	if (enabled < 0)
-		FAIL("the kernel does not say whether auditing is enabled");
-	return (unsigned)enabled;
-}
-
-/* Returns 0 or -1.  Async-signal-safety does not matter: single-threaded processes only. */
-static int set_enabled(unsigned enabled)
-{
-	cleanup_fd int fd = audit_open();
-
-	return fd >= 0 && audit_set_enabled(fd, enabled) > 0 ? 0 : -1;
-}
-
 /* The guardian's life: wait for a word or the end of the test, restore, go. */
-__attribute__((noreturn)) static void guard(int control, int done, int lock, unsigned enabled)
+__attribute__((noreturn)) static void guard(int control, int done, int lock,
+					    const struct audit_machine *saved)
 {
 	sigset_t all;
-	char byte;
+	char byte = 0;
 	int keep[] = { control, done, lock };
 	int next = 0;
 
@@ -100,14 +83,16 @@ __attribute__((noreturn)) static void guard(int control, int done, int lock, uns
 	(void)sigprocmask(SIG_BLOCK, &all, NULL);
 	while (read(0, &byte, 1) < 0 && errno == EINTR)
 		;
-	_exit(set_enabled(enabled) < 0);
+	if (audit_machine_restore(saved) == 0)
+		(void)!write(1, &byte, 1); /* else, or to nobody, the end says it */
+	_exit(0);
 }
 
 /*
  * Forks twice with the subreaper off, so that the guardian goes to the process
  * that adopts orphans of this program.
  */
-static void start_guardian(int lock, unsigned enabled)
+static void start_guardian(int lock, const struct audit_machine *saved)
 {
 	int control[2];
 	int done[2];
@@ -122,7 +107,7 @@ static void start_guardian(int lock, unsigned enabled)
 	if (pid == 0) {
 		pid = fork();
 		if (pid == 0)
-			guard(control[0], done[1], lock, enabled);
+			guard(control[0], done[1], lock, saved);
 		_exit(pid < 0);
 	}
 	int status;
@@ -144,8 +129,13 @@ static void stop_guardian(void)
 	MUST(write(guardian.control, &byte, 1));
 	if (deadline_poll(guardian.done, POLLIN, deadline_after(AUDIT_STREAM_DEADLINE_MS)) < 0)
 		FAIL("the audit guardian does not end");
+	bool restored = MUST(read(guardian.done, &byte, 1)) == 1;
+	while (read(guardian.done, &byte, 1) > 0)
+		; /* until it has gone, and the lock with it */
 	close_fd(&guardian.control);
 	close_fd(&guardian.done);
+	if (!restored)
+		FAIL("the machine's audit system could not be put back");
 }
 
 static int open_stream(void)
@@ -162,12 +152,15 @@ static int open_stream(void)
 
 void audit_stream_open(struct audit_stream *ret)
 {
+	struct audit_machine machine;
 	cleanup_fd int lock = -1;
 
 	*ret = (struct audit_stream){ .fd = -1 };
 	stop_guardian();
 	lock = lock_machine();
-	start_guardian(lock, get_enabled());
+	audit_machine_save(&machine);
+	start_guardian(lock, &machine);
+	audit_machine_done(&machine);
 	ret->fd = open_stream();
 	audit_stream_set_enabled(ret, true);
 	audit_stream_forget(ret);
@@ -175,10 +168,14 @@ void audit_stream_open(struct audit_stream *ret)
 
 void audit_stream_set_enabled(struct audit_stream *stream, bool enabled)
 {
+	struct audit_status status;
+
 	assert_true(stream->fd >= 0); /* only under the lock */
-	if ((get_enabled() != 0) == enabled)
+	audit_machine_status(&status);
+	if ((status.enabled != 0) == enabled)
 		return; /* locked (2) counts as on, and cannot be changed */
-	if (set_enabled(enabled) < 0)
+	cleanup_fd int fd = MUST_INT(audit_open());
+	if (audit_set_enabled(fd, enabled) <= 0)
 		FAIL("auditing cannot be turned %s", enabled ? "on" : "off");
 }
 

@@ -7,8 +7,8 @@
  * (a session id, an account's uid, a gateway's address).
  *
  * Auditing is off after boot.  An open stream holds a lock, one for the machine,
- * under which it turns auditing on and later back to what it was; also when the
- * test program is killed.
+ * under which it turns auditing on and later back to what it was, with all else that
+ * audit_machine.h has saved; also when the test program is killed.
  *
  * All functions fail the running test when they cannot do their work.
  */
