@@ -379,16 +379,13 @@ void audit_gateway(const struct audit *audit, const char *gateway, bool start, c
 }
 
 /* Return: 0; -errno of reading; -EIO when the kernel shows something else than a number. */
-static int audit_get_login_uid(uint32_t *ret)
+static int audit_get_login_uid(int fd, uint32_t *ret)
 {
-	cleanup_fd int fd = open(LOGIN_UID_FILE, O_RDONLY | O_CLOEXEC);
 	char text[LOGIN_UID_TEXT];
 	uint64_t value;
 	ssize_t len;
 
-	if (fd < 0)
-		return -errno;
-	len = read(fd, text, sizeof(text) - 1);
+	len = pread(fd, text, sizeof(text) - 1, 0);
 	if (len < 0)
 		return -errno;
 	text[len] = '\0';
@@ -399,34 +396,54 @@ static int audit_get_login_uid(uint32_t *ret)
 	return 0;
 }
 
-static int audit_put_login_uid(uint32_t login_uid)
+static int audit_put_login_uid(int fd, uint32_t login_uid)
 {
-	cleanup_fd int fd = open(LOGIN_UID_FILE, O_WRONLY | O_CLOEXEC);
 	char text[LOGIN_UID_TEXT];
 	int len;
 	ssize_t written;
 
-	if (fd < 0)
-		return -errno;
 	len = snprintf(text, sizeof(text), "%" PRIu32, login_uid); /* at most 10 digits */
-	written = write(fd, text, (size_t)len);
+	written = pwrite(fd, text, (size_t)len, 0);
 	if (written < 0)
 		return -errno;
 	return written == len ? 0 : -EIO;
 }
 
-int audit_set_login_uid(uint32_t login_uid)
+void audit_open_login(struct audit_login *ret)
+{
+	ret->reading = open(LOGIN_UID_FILE, O_RDONLY | O_CLOEXEC);
+	ret->writing = open(LOGIN_UID_FILE, O_WRONLY | O_CLOEXEC);
+}
+
+void audit_close_login(struct audit_login *login)
+{
+	close_fd(&login->reading);
+	close_fd(&login->writing);
+}
+
+int audit_keep_login_uid(const struct audit_login *login, uint32_t login_uid)
 {
 	uint32_t now;
-	int error = audit_get_login_uid(&now);
+	int error = audit_get_login_uid(login->reading, &now);
 
 	if (error < 0 || now == login_uid)
 		return error;
-	error = audit_put_login_uid(login_uid);
+	error = audit_put_login_uid(login->writing, login_uid);
 	if (error < 0)
 		return error;
-	error = audit_get_login_uid(&now);
+	error = audit_get_login_uid(login->reading, &now);
 	if (error < 0)
 		return error;
 	return now == login_uid ? 0 : -EIO;
+}
+
+int audit_set_login_uid(uint32_t login_uid)
+{
+	struct audit_login login;
+	int error;
+
+	audit_open_login(&login);
+	error = audit_keep_login_uid(&login, login_uid);
+	audit_close_login(&login);
+	return error;
 }

@@ -137,3 +137,16 @@ void audit_gateway(const struct audit *audit, const char *gateway, bool start, c
  * Return: 0 when it now is `login_uid`; -errno.
  */
 int audit_set_login_uid(uint32_t login_uid);
+
+/*
+ * The same through descriptors that were opened before: modules may change the root, so that
+ * there is no /proc, and the limit of descriptors.  They serve the process that has opened
+ * them and no other; one that cannot be opened fails what needs it.
+ */
+struct audit_login {
+	int reading; /* owned; -1 for none */
+	int writing; /* only for a login uid that is another */
+};
+void audit_open_login(struct audit_login *ret);
+void audit_close_login(struct audit_login *login);
+int audit_keep_login_uid(const struct audit_login *login, uint32_t login_uid);

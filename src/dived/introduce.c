@@ -57,7 +57,8 @@ static void tell_facts(const struct session *session)
 void introduce_login_uid(struct session *session)
 {
 	session->facts.login_uid_kept =
-		audit_set_login_uid(session->peer.login_uid) == 0 && session->peer.known;
+		audit_keep_login_uid(&session->login, session->peer.login_uid) == 0 &&
+		session->peer.known;
 }
 
 int introduce_identify(struct session *session, struct fault *fault)
@@ -75,6 +76,9 @@ int introduce_identify(struct session *session, struct fault *fault)
 	if (r == 0)
 		r = audit_init(mode, &session->audit);
 	process_park(&session->audit.fd);
+	audit_open_login(&session->login);
+	process_park(&session->login.reading);
+	process_park(&session->login.writing);
 	log_reserve(PROCESS_PARKED);
 	if (r == 0)
 		r = local ? peer_read_self(&session->peer)

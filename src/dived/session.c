@@ -433,6 +433,7 @@ static void release(struct session *session)
 	audit_done(&session->audit);
 	close_fd(&session->signals);
 	close_fd(&session->moved_directory);
+	audit_close_login(&session->login);
 }
 
 /*
@@ -468,6 +469,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 		.audit = { .fd = -1 },
 		.signals = -1,
 		.moved_directory = -1,
+		.login = { -1, -1 },
 		.channel = CHILD_CHANNEL_CLOSED,
 		.namespaces = NAMESPACE_SET_EMPTY,
 		.request = { .wait_number = -1, .cwd = -1, .root = -1, .terminal = -1 },

@@ -45,6 +45,7 @@ struct session {
 	struct child_channel channel;
 	int signals;	     /* owned */
 	int moved_directory; /* owned, behind granted.directory */
+	struct audit_login login;
 	int64_t started;
 	pid_t program;	 /* 0 until it is executed */
 	bool took_pam;	 /* the handle of the input is in `auth` */

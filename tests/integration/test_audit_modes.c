@@ -179,6 +179,36 @@ static void test_login_uid_is_put_back(void **state)
 	gateway_stop(&trail.gateway);
 }
 
+/* Limits and the root are the target's from a module on; its record is written all the same. */
+static void test_limits_of_the_target(void **state)
+{
+	static const char *const limits[] = { "* - nofile 8", "* - nofile 10\n* - fsize 0",
+					      "* - chroot /run/dive-test/jail" };
+
+	(void)state;
+	MUST(mkdir("/run/dive-test/jail", 0755));
+	sandbox_service("limited", SANDBOX_SERVICE
+			"session required pam_limits.so conf=/run/dive-test/limits.conf\n"
+			"session optional pam_loginuid.so\n");
+	trail_serve(RUN_WORDS("-x", "limited", "--audit", "require"));
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+		const char *text;
+
+		print_message("case: %s\n", limits[i]);
+		sandbox_write("/run/dive-test/limits.conf", 0644, "%s\n", limits[i]);
+		run_dive(&trail.client,
+			 &(struct run_options){ .account = "alice", .login_uid = "2001" },
+			 &trail.gateway, RUN_WORDS("/nonesuch"));
+		run_assert_status(&trail.client, 127);
+		text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+		trail_assert(text, "auid", "2001");
+		trail_assert(text, "auid_kept", "yes");
+		(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+		run_done(&trail.client);
+	}
+	gateway_stop(&trail.gateway);
+}
+
 /* A session that cannot even begin: without a keyring of its own it would use its client's. */
 static void test_earliest_refusal(void **state)
 {
@@ -328,6 +358,7 @@ int main(int argc, char **argv)
 		TEST(test_login_uid_not_carried_over),
 		TEST(test_login_uid_not_carried_over_unaudited),
 		TEST(test_login_uid_is_put_back),
+		TEST(test_limits_of_the_target),
 		TEST(test_earliest_refusal),
 		TEST(test_off),
 		TEST(test_off_keeps_the_login_uid),
