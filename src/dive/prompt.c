@@ -102,6 +102,8 @@ static int read_modes(int tty, struct termios *ret)
 		if (errno != EINTR)
 			return -errno;
 	}
+	/* What was a reason to begin again is no more: this is the beginning. */
+	(void)signals_take_continue();
 	return tcgetattr(tty, ret) == 0 ? 0 : -errno;
 }
 

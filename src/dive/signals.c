@@ -117,12 +117,20 @@ void signals_unwatch(struct signals_watch *watch)
 	(void)sigprocmask(SIG_SETMASK, &watch->mask, NULL); /* fails for a bad `how` only */
 }
 
+bool signals_take_continue(void)
+{
+	static const struct timespec at_once = { 0 };
+	sigset_t resumed;
+
+	(void)sigemptyset(&resumed);
+	(void)sigaddset(&resumed, SIGCONT);
+	return sigtimedwait(&resumed, NULL, &at_once) == SIGCONT; /* there may be none */
+}
+
 /* Sends it where `pid` says, to dive in any case, and lets it act. */
 static bool stop(pid_t pid, int number)
 {
-	static const struct timespec at_once = { 0 };
 	sigset_t one;
-	sigset_t resumed;
 	sigset_t mask;
 
 	(void)sigemptyset(&one);
@@ -131,10 +139,7 @@ static bool stop(pid_t pid, int number)
 	(void)sigprocmask(SIG_UNBLOCK, &one, &mask); /* stops here, and goes on here */
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	/* The SIGCONT that ended it has done its work: the caller knows already. */
-	(void)sigemptyset(&resumed);
-	(void)sigaddset(&resumed, SIGCONT);
-	return sigismember(&mask, SIGCONT) == 1 &&
-	       sigtimedwait(&resumed, NULL, &at_once) == SIGCONT; /* there may be none */
+	return sigismember(&mask, SIGCONT) == 1 && signals_take_continue();
 }
 
 void signals_stop(int number)

@@ -64,6 +64,9 @@ int signals_take(const struct signals_watch *watch);
  */
 void signals_unwatch(struct signals_watch *watch);
 
+/* Takes a SIGCONT that is pending, where it is blocked.  Returns whether there was one. */
+bool signals_take_continue(void);
+
 /*
  * Lets `number`, SIGTSTP for instance, stop dive by its default action, although
  * it is caught.  Returns after dive was continued, at once where the kernel does
