@@ -8,9 +8,12 @@
  * functions of libaudit return a positive sequence number on success; 0 is how they say
  * "the kernel refused, which desktop programs do not mind".  Here it is a failure.
  *
- * A full queue is not told to senders either.  The kernel makes them wait, adds the record
- * all the same, and drops what auditd(8) does not take in time.  So where the queue was
- * full before a record was sent and still is afterwards, the record counts as not written.
+ * Nor does the kernel tell a sender that it has no room, or that the rate is too high.  It
+ * acknowledges the record and throws it away, or, with a full queue, makes him wait, adds
+ * it all the same, and drops what auditd(8) does not take in time.  It counts what it throws
+ * away, though.  So where that count has grown once a record was sent, or the queue was full
+ * before and still is, the record counts as not written.  What it drops later on, nobody
+ * can know who sends.
  *
  * What can be decided without the kernel is in audit_demand() and in record.c.
  */
@@ -95,11 +98,18 @@ static enum audit_state audit_state_of_error(int error)
 	}
 }
 
+/* What the kernel says of its auditing; the rest of it only with a state that it knows. */
+struct audit_condition {
+	enum audit_state state;
+	bool full;     /* the queue of records is longer than it may be */
+	uint32_t lost; /* records thrown away since the machine has started */
+};
+
 /*
  * Takes one packet, if there is one, and returns whether it answers request `seq`.  The
  * acknowledgement of the request has the same number and is not yet the answer.
  */
-static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret, bool *ret_full)
+static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
 {
 	struct audit_reply reply;
 	int len = audit_get_reply(fd, &reply, GET_REPLY_NONBLOCKING, 0);
@@ -107,44 +117,58 @@ static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret, bool 
 	if (len <= 0 || reply.nlh->nlmsg_seq != seq)
 		return false;
 	if (reply.type == NLMSG_ERROR && reply.error->error != 0) {
-		*ret = audit_state_of_error(-reply.error->error);
+		ret->state = audit_state_of_error(-reply.error->error);
 		return true;
 	}
 	if (reply.type != AUDIT_GET)
 		return false;
-	*ret = reply.status->enabled != 0 ? AUDIT_STATE_ENABLED : AUDIT_STATE_DISABLED;
-	*ret_full = reply.status->backlog_limit != 0 &&
+	ret->state = reply.status->enabled != 0 ? AUDIT_STATE_ENABLED : AUDIT_STATE_DISABLED;
+	ret->full = reply.status->backlog_limit != 0 &&
 		    reply.status->backlog > reply.status->backlog_limit;
+	ret->lost = reply.status->lost;
 	return true;
 }
 
-/*
- * What audit_query() does, and whether the kernel's queue of records is longer than it may
- * be.  *ret_full is left alone where the kernel does not say.
- */
-static enum audit_state audit_ask(const struct audit *audit, bool *ret_full)
+static struct audit_condition audit_ask(const struct audit *audit)
 {
 	int64_t deadline = deadline_after(QUERY_MS);
-	enum audit_state state = AUDIT_STATE_UNKNOWN;
+	struct audit_condition condition = { .state = AUDIT_STATE_UNKNOWN };
 	int seq;
 
 	if (audit->fd < 0)
-		return AUDIT_STATE_ABSENT;
+		return (struct audit_condition){ .state = AUDIT_STATE_ABSENT };
 	seq = audit_request_status(audit->fd);
 	if (seq <= 0)
-		return audit_state_of_error(seq == 0 ? EIO : -seq);
-	while (!audit_take_answer(audit->fd, (uint32_t)seq, &state, ret_full)) {
+		return (struct audit_condition){ .state = audit_state_of_error(seq == 0 ? EIO
+											: -seq) };
+	while (!audit_take_answer(audit->fd, (uint32_t)seq, &condition)) {
 		if (deadline_passed(deadline) || deadline_poll(audit->fd, POLLIN, deadline) < 0)
-			return AUDIT_STATE_UNKNOWN;
+			break;
 	}
-	return state;
+	return condition;
 }
 
 enum audit_state audit_query(const struct audit *audit)
 {
-	bool full = false;
+	return audit_ask(audit).state;
+}
 
-	return audit_ask(audit, &full);
+/*
+ * Why the kernel may have thrown away what it has taken since `before`.  Whose record it was
+ * is not told; at a time when some are lost, that of a spawn is taken to be.
+ * Returns NULL where there is no doubt, and where `auto` does not mind.
+ */
+static const char *audit_doubt(const struct audit *audit, const struct audit_condition *before)
+{
+	struct audit_condition after = audit_ask(audit);
+
+	if (after.state == AUDIT_STATE_DISABLED && audit->mode == CONFIG_AUDIT_AUTO)
+		return NULL;
+	if (after.state != AUDIT_STATE_ENABLED)
+		return audit_state_name(after.state);
+	return (before->full && after.full) || after.lost != before->lost
+		       ? "the kernel is losing records"
+		       : NULL;
 }
 
 const char *audit_state_name(enum audit_state state)
@@ -222,30 +246,23 @@ static int audit_send_record(const struct audit *audit, int type, const struct r
 	return audit_may_send() ? -ECONNREFUSED : -EPERM; /* those are what libaudit forgives */
 }
 
-/*
- * For the records that no decision hangs on: says so when one that was due is missing.
- * Where all are required the kernel is asked even if it took the record, for it takes them
- * while auditing is off, too.
- */
+/* For the records that no decision hangs on: says so when one that was due is missing. */
 static void audit_send_or_log(const struct audit *audit, int type, const struct record *record,
 			      const char *tty, bool success)
 {
-	bool required = audit->mode == CONFIG_AUDIT_REQUIRE;
-	enum audit_state state = AUDIT_STATE_ENABLED;
-	bool full = false;
+	struct audit_condition before;
+	const char *why;
 	int error;
 
 	if (audit->mode == CONFIG_AUDIT_OFF)
 		return;
+	before = audit_ask(audit);
 	error = audit_send_record(audit, type, record, tty, success);
-	if (error < 0 || required)
-		state = audit_ask(audit, &full);
-	if (error < 0 && (required || state == AUDIT_STATE_ENABLED))
-		log_error("audit record not written (%s): %.120s", strerror(-error), record->text);
-	else if (error == 0 && (full || state != AUDIT_STATE_ENABLED))
-		log_error("audit record not written (%s): %.120s",
-			  full ? "the kernel's queue is full" : audit_state_name(state),
-			  record->text);
+	if (audit->mode != CONFIG_AUDIT_REQUIRE && before.state != AUDIT_STATE_ENABLED)
+		return;
+	why = error < 0 ? strerror(-error) : audit_doubt(audit, &before);
+	if (why)
+		log_error("audit record not written (%s): %.120s", why, record->text);
 }
 
 static_assert(RECORD_NAMESPACES == NAMESPACE_KINDS, "one list, in one order");
@@ -305,16 +322,18 @@ static void audit_log_spawn(const struct audit_facts *facts,
 
 int audit_spawn(const struct audit *audit, const struct audit_facts *facts, struct fault *fault)
 {
-	bool full = false;
-	enum audit_state state =
-		audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_ask(audit, &full);
-	enum audit_demand demand = audit_demand(audit->mode, state, facts->login_uid_kept);
+	struct audit_condition before = { .state = AUDIT_STATE_UNKNOWN };
 	struct record_namespaces namespaces;
+	enum audit_demand demand;
+	const char *why;
 	int error = 0;
 
+	if (audit->mode != CONFIG_AUDIT_OFF)
+		before = audit_ask(audit);
+	demand = audit_demand(audit->mode, before.state, facts->login_uid_kept);
 	if (demand == AUDIT_DEMAND_REFUSE_STATE)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "state", 0,
-				 "auditing is required, and is %s", audit_state_name(state));
+				 "auditing is required, and is %s", audit_state_name(before.state));
 	if (demand == AUDIT_DEMAND_REFUSE_LOGIN_UID)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "loginuid", 0,
 				 "the client's login uid cannot be carried over");
@@ -323,13 +342,13 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 	if (demand != AUDIT_DEMAND_NONE)
 		error = audit_send_spawn(audit, facts, &namespaces);
 	/* By now the kernel has held us back for as long as it does (backlog_wait_time). */
-	if (error == 0 && full)
-		(void)audit_ask(audit, &full);
-	if (error == 0 && full)
-		error = -ENOBUFS;
-	if (error < 0 && demand == AUDIT_DEMAND_WRITE)
-		return fault_set(fault, MESSAGE_LAYER_AUDIT, "write", -error,
-				 "the audit record cannot be written: %s", strerror(-error));
+	if (demand == AUDIT_DEMAND_WRITE) {
+		why = error < 0 ? strerror(-error) : audit_doubt(audit, &before);
+		if (why)
+			return fault_set(fault, MESSAGE_LAYER_AUDIT, "write",
+					 error < 0 ? -error : ENOBUFS,
+					 "the audit record cannot be written: %s", why);
+	}
 	audit_log_spawn(facts, &namespaces);
 	return 0;
 }

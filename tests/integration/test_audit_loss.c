@@ -274,8 +274,8 @@ static void ask_until_refused(void)
 	}
 	if (trail.client.pid <= 0)
 		FAIL("it runs, with a queue that is full");
-	assert_contains(trail.client.err, "dive: audit: the audit record cannot be written: No "
-					  "buffer space available");
+	assert_contains(trail.client.err, "dive: audit: the audit record cannot be written: the "
+					  "kernel is losing records");
 	run_done(&trail.client);
 	assert_int_equal(access(WITNESS, F_OK), -1);
 	gateway_expect_log(&trail.gateway, "layer=audit step=write errno=105 ");
@@ -294,6 +294,38 @@ static void test_the_queue_is_full(void **state)
 		auditd = stop_reading();
 		ask_until_refused();
 		empty_queue(&auditd);
+		assert_runs();
+		(void)trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+		(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+		gateway_stop(&trail.gateway);
+	}
+}
+
+/* --- a rate that is too high ----------------------------------------------------------- */
+
+/* The kernel takes one record a second, and acknowledges all. */
+static void test_the_rate_is_too_high(void **state)
+{
+	static const char *const modes[] = { "auto", "require" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		cleanup_fd int fd = MUST_INT(audit_open());
+
+		print_message("case: %s\n", modes[i]);
+		trail_serve(RUN_WORDS("--audit", modes[i]));
+		if (audit_set_rate_limit(fd, 1) <= 0)
+			FAIL("the rate cannot be limited");
+		assert_false(spawns(77));
+		assert_contains(trail.client.err, "dive: audit: the audit record cannot be "
+						  "written: the kernel is losing records");
+		run_done(&trail.client);
+		gateway_expect_log(&trail.gateway, "layer=audit step=write errno=105 ");
+		gateway_expect_log(&trail.gateway,
+				   "audit record not written (the kernel is losing records)");
+		if (audit_set_rate_limit(fd, 0) <= 0)
+			FAIL("the rate cannot be freed");
+		audit_stream_forget(&trail.stream);
 		assert_runs();
 		(void)trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
 		(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
@@ -337,6 +369,7 @@ int main(int argc, char **argv)
 		TEST(test_no_permission_is_no_start),
 		TEST(test_the_socket_fails),
 		TEST(test_the_queue_is_full),
+		TEST(test_the_rate_is_too_high),
 	};
 
 	if (argc > 2)
