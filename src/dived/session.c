@@ -407,8 +407,9 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 		record_end(session, fault);
 	else if (refused && !session->silent && !session->unrecorded)
 		audit_refuse(&session->audit, &session->facts, fault);
-	reply(session, fault);
+	/* Before the client, who may keep us waiting: to be killed there is no second end. */
 	introduce_tell(session, CONTROL_DONE, 0);
+	reply(session, fault);
 	/* A child that closes descriptors aside may hold the connection for longer. */
 	(void)shutdown(session->conn, SHUT_RDWR); /* fails where the client has gone */
 }

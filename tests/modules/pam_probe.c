@@ -13,6 +13,9 @@
  *	putenv=X=Y      add to PAM's environment
  *	delay=USEC      ask for a delay after a failure
  *	hang[=deaf]     never return; deaf: with all signals blocked
+ *	hold=FIFO       wait until somebody has opened it for writing, and closed it again
+ *	hold-child=FIFO the same in every process forked from this one, which is called
+ *	                HELD_CHILD while it waits; where there is no FIFO nothing is waited for
  *	kill            end the process
  *	leak            leave a descriptor open that programs inherit
  *	fail=NUMBER,ERRNO[,INDEX=VALUE|,INDEX!VALUE|,INDEX>VALUE]...
@@ -52,6 +55,7 @@
 #include <unistd.h>
 
 #define SLOW	     "/run/dive-test/probe.slow"
+#define HELD_CHILD   "held child"
 #define MESSAGES_MAX 32
 #define LINE_SIZE    4096
 #define FILTER_MAX   16
@@ -246,6 +250,42 @@ static void act_hang(struct probe *probe, const char *value)
 		(void)pause(); /* returns after a signal; there is nothing to do then */
 }
 
+/* Async-signal-safe, for hold_child(). */
+static void hold(const char *fifo)
+{
+	char byte;
+	int fd = open(fifo, O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && read(fd, &byte, 1) > 0)
+		; /* nothing is ever written */
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void act_hold(struct probe *probe, const char *value)
+{
+	(void)probe;
+	hold(value);
+}
+
+static char child_fifo[128];
+
+static void hold_child(void)
+{
+	if (access(child_fifo, F_OK) == 0)
+		(void)prctl(PR_SET_NAME, HELD_CHILD);
+	hold(child_fifo);
+}
+
+/* libc calls it before fork(2) returns in the child, which has taken none of its steps yet. */
+static void act_hold_child(struct probe *probe, const char *value)
+{
+	int len = snprintf(child_fifo, sizeof(child_fifo), "%s", value);
+
+	if (len >= (int)sizeof(child_fifo) || pthread_atfork(NULL, NULL, hold_child) != 0)
+		probe->result = PAM_SERVICE_ERR;
+}
+
 static void act_kill(struct probe *probe, const char *value)
 {
 	(void)probe;
@@ -350,7 +390,7 @@ static const struct action {
 	{ "expect", act_expect }, { "user", act_user },	      { "putenv", act_putenv },
 	{ "delay", act_delay },	  { "hang", act_hang },	      { "leak", act_leak },
 	{ "kill", act_kill },	  { "fail", act_fail },	      { "fail-here", act_fail_here },
-	{ "return", act_return },
+	{ "return", act_return }, { "hold", act_hold },	      { "hold-child", act_hold_child },
 };
 
 static void act(struct probe *probe, const char *word)

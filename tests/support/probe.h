@@ -27,6 +27,9 @@
 #define NSS_MOOD      NSS_DIRECTORY "/nss.mood"
 #define NSS_UID	      2500
 
+/* Its name for a process that it holds between fork and the steps to the program. */
+#define PROBE_HELD "held child"
+
 /* A service that refuses nobody, asks nothing and reports every phase. */
 #define PROBE_SERVICE                                                                              \
 	"auth     required " PROBE "\n"                                                            \
