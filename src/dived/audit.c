@@ -8,9 +8,9 @@
  * functions of libaudit return a positive sequence number on success; 0 is how they say
  * "the kernel refused, which desktop programs do not mind".  Here it is a failure.
  *
- * A full queue is not told to senders either.  The kernel makes them wait, adds the record
- * all the same, and drops what auditd(8) does not take in time.  So where the queue was
- * full before a record was sent and still is afterwards, the record counts as not written.
+ * A full queue is not told to senders either.  The kernel makes them wait for a while, adds
+ * the record all the same, and drops what auditd(8) does not take in time.  So where the
+ * queue was full before a record was sent, it is watched until there is room.
  *
  * What can be decided without the kernel is in audit_demand() and in record.c.
  */
@@ -39,6 +39,8 @@
 
 #define QUERY_MS       5000
 #define SEND_SECONDS   5
+#define ROOM_MS	       5000
+#define LOOK_MS	       10
 #define LOGIN_UID_FILE "/proc/self/loginuid"
 #define LOGIN_UID_TEXT 16
 
@@ -95,11 +97,18 @@ static enum audit_state audit_state_of_error(int error)
 	}
 }
 
+/* What the kernel says of the records that it has not handed to auditd(8) yet. */
+struct audit_queue {
+	bool full;     /* more than there should be */
+	uint32_t lost; /* records dropped since boot */
+};
+
 /*
  * Takes one packet, if there is one, and returns whether it answers request `seq`.  The
  * acknowledgement of the request has the same number and is not yet the answer.
  */
-static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret, bool *ret_full)
+static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret,
+			      struct audit_queue *ret_queue)
 {
 	struct audit_reply reply;
 	int len = audit_get_reply(fd, &reply, GET_REPLY_NONBLOCKING, 0);
@@ -113,16 +122,15 @@ static bool audit_take_answer(int fd, uint32_t seq, enum audit_state *ret, bool 
 	if (reply.type != AUDIT_GET)
 		return false;
 	*ret = reply.status->enabled != 0 ? AUDIT_STATE_ENABLED : AUDIT_STATE_DISABLED;
-	*ret_full = reply.status->backlog_limit != 0 &&
-		    reply.status->backlog > reply.status->backlog_limit;
+	/* Without auditd records go to the kernel's log alone, which loses what it likes. */
+	ret_queue->full = reply.status->pid != 0 && reply.status->backlog_limit != 0 &&
+			  reply.status->backlog > reply.status->backlog_limit;
+	ret_queue->lost = reply.status->lost;
 	return true;
 }
 
-/*
- * What audit_query() does, and whether the kernel's queue of records is longer than it may
- * be.  *ret_full is left alone where the kernel does not say.
- */
-static enum audit_state audit_ask(const struct audit *audit, bool *ret_full)
+/* What audit_query() does.  *ret_queue is left alone where the kernel does not say. */
+static enum audit_state audit_ask(const struct audit *audit, struct audit_queue *ret_queue)
 {
 	int64_t deadline = deadline_after(QUERY_MS);
 	enum audit_state state = AUDIT_STATE_UNKNOWN;
@@ -133,7 +141,7 @@ static enum audit_state audit_ask(const struct audit *audit, bool *ret_full)
 	seq = audit_request_status(audit->fd);
 	if (seq <= 0)
 		return audit_state_of_error(seq == 0 ? EIO : -seq);
-	while (!audit_take_answer(audit->fd, (uint32_t)seq, &state, ret_full)) {
+	while (!audit_take_answer(audit->fd, (uint32_t)seq, &state, ret_queue)) {
 		if (deadline_passed(deadline) || deadline_poll(audit->fd, POLLIN, deadline) < 0)
 			return AUDIT_STATE_UNKNOWN;
 	}
@@ -142,9 +150,30 @@ static enum audit_state audit_ask(const struct audit *audit, bool *ret_full)
 
 enum audit_state audit_query(const struct audit *audit)
 {
-	bool full = false;
+	struct audit_queue queue;
 
-	return audit_ask(audit, &full);
+	return audit_ask(audit, &queue);
+}
+
+/*
+ * After a record has been added to a full queue: waits until the queue is as long as it may
+ * be, and what is in it is kept.  Return: 0; -ENOBUFS where records have been dropped
+ * meanwhile, ours perhaps among them, or where there is no room in time.
+ */
+static int audit_await_room(const struct audit *audit, uint32_t lost)
+{
+	int64_t deadline = deadline_after(ROOM_MS);
+
+	for (;;) {
+		struct audit_queue queue = { .full = true, .lost = lost };
+
+		(void)audit_ask(audit, &queue);
+		if (queue.lost != lost || (queue.full && deadline_passed(deadline)))
+			return -ENOBUFS;
+		if (!queue.full)
+			return 0;
+		(void)poll(NULL, 0, LOOK_MS); /* nothing tells of room */
+	}
 }
 
 const char *audit_state_name(enum audit_state state)
@@ -232,19 +261,20 @@ static void audit_send_or_log(const struct audit *audit, int type, const struct 
 {
 	bool required = audit->mode == CONFIG_AUDIT_REQUIRE;
 	enum audit_state state = AUDIT_STATE_ENABLED;
-	bool full = false;
+	struct audit_queue queue = { 0 };
 	int error;
 
 	if (audit->mode == CONFIG_AUDIT_OFF)
 		return;
+	if (required)
+		state = audit_ask(audit, &queue);
 	error = audit_send_record(audit, type, record, tty, success);
-	if (error < 0 || required)
-		state = audit_ask(audit, &full);
-	if (error < 0 && (required || state == AUDIT_STATE_ENABLED))
+	if (error == 0 && queue.full)
+		error = audit_await_room(audit, queue.lost);
+	if (error < 0 && (required || audit_query(audit) == AUDIT_STATE_ENABLED))
 		log_error("audit record not written (%s): %.120s", strerror(-error), record->text);
-	else if (error == 0 && (full || state != AUDIT_STATE_ENABLED))
-		log_error("audit record not written (%s): %.120s",
-			  full ? "the kernel's queue is full" : audit_state_name(state),
+	else if (error == 0 && state != AUDIT_STATE_ENABLED)
+		log_error("audit record not written (%s): %.120s", audit_state_name(state),
 			  record->text);
 }
 
@@ -305,9 +335,9 @@ static void audit_log_spawn(const struct audit_facts *facts,
 
 int audit_spawn(const struct audit *audit, const struct audit_facts *facts, struct fault *fault)
 {
-	bool full = false;
+	struct audit_queue queue = { 0 };
 	enum audit_state state =
-		audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_ask(audit, &full);
+		audit->mode == CONFIG_AUDIT_OFF ? AUDIT_STATE_UNKNOWN : audit_ask(audit, &queue);
 	enum audit_demand demand = audit_demand(audit->mode, state, facts->login_uid_kept);
 	struct record_namespaces namespaces;
 	int error = 0;
@@ -322,11 +352,8 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 	audit_read_namespaces(facts, &namespaces);
 	if (demand != AUDIT_DEMAND_NONE)
 		error = audit_send_spawn(audit, facts, &namespaces);
-	/* By now the kernel has held us back for as long as it does (backlog_wait_time). */
-	if (error == 0 && full)
-		(void)audit_ask(audit, &full);
-	if (error == 0 && full)
-		error = -ENOBUFS;
+	if (error == 0 && demand == AUDIT_DEMAND_WRITE && queue.full)
+		error = audit_await_room(audit, queue.lost);
 	if (error < 0 && demand == AUDIT_DEMAND_WRITE)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "write", -error,
 				 "the audit record cannot be written: %s", strerror(-error));
