@@ -11,8 +11,8 @@
  * Nor does the kernel tell a sender that it has no room, or that the rate is too high.  It
  * acknowledges the record and throws it away, or, with a full queue, makes him wait, adds
  * it all the same, and drops what auditd(8) does not take in time.  It counts what it throws
- * away, though.  So where that count has grown once a record was sent, or the queue was full
- * before and still is, the record counts as not written.  What it drops later on, nobody
+ * away, though.  So where that count has grown once a record was sent, or a queue that was
+ * full does not empty, the record counts as not written.  What it drops later on, nobody
  * can know who sends.
  *
  * What can be decided without the kernel is in audit_demand() and in record.c.
@@ -42,6 +42,8 @@
 
 #define QUERY_MS       5000
 #define SEND_SECONDS   5
+#define ROOM_MS	       5000
+#define LOOK_MS	       10
 #define LOGIN_UID_FILE "/proc/self/loginuid"
 #define LOGIN_UID_TEXT 16
 
@@ -101,7 +103,8 @@ static enum audit_state audit_state_of_error(int error)
 /* What the kernel says of its auditing; the rest of it only with a state that it knows. */
 struct audit_condition {
 	enum audit_state state;
-	bool full;     /* the queue of records is longer than it may be */
+	bool full;     /* the queue of records for auditd(8) is longer than it may be */
+	bool counts;   /* what is lost should not be */
 	uint32_t lost; /* records thrown away since the machine has started */
 };
 
@@ -123,8 +126,11 @@ static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
 	if (reply.type != AUDIT_GET)
 		return false;
 	ret->state = reply.status->enabled != 0 ? AUDIT_STATE_ENABLED : AUDIT_STATE_DISABLED;
-	ret->full = reply.status->backlog_limit != 0 &&
+	/* Without auditd the kernel's own log and journald have the records, and there is no
+	   end of what the kernel cannot keep for an auditd that may come. */
+	ret->full = reply.status->pid != 0 && reply.status->backlog_limit != 0 &&
 		    reply.status->backlog > reply.status->backlog_limit;
+	ret->counts = reply.status->pid != 0 || reply.status->rate_limit != 0;
 	ret->lost = reply.status->lost;
 	return true;
 }
@@ -155,20 +161,29 @@ enum audit_state audit_query(const struct audit *audit)
 
 /*
  * Why the kernel may have thrown away what it has taken since `before`.  Whose record it was
- * is not told; at a time when some are lost, that of a spawn is taken to be.
+ * is not told; at a time when some are lost, that of a spawn is taken to be.  A queue that
+ * was full is watched until there is room: what is in it then is kept.
  * Returns NULL where there is no doubt, and where `auto` does not mind.
  */
 static const char *audit_doubt(const struct audit *audit, const struct audit_condition *before)
 {
-	struct audit_condition after = audit_ask(audit);
+	int64_t deadline = deadline_after(ROOM_MS);
 
-	if (after.state == AUDIT_STATE_DISABLED && audit->mode == CONFIG_AUDIT_AUTO)
-		return NULL;
-	if (after.state != AUDIT_STATE_ENABLED)
-		return audit_state_name(after.state);
-	return (before->full && after.full) || after.lost != before->lost
-		       ? "the kernel is losing records"
-		       : NULL;
+	for (;;) {
+		struct audit_condition after = audit_ask(audit);
+
+		if (after.state == AUDIT_STATE_DISABLED && audit->mode == CONFIG_AUDIT_AUTO)
+			return NULL;
+		if (after.state != AUDIT_STATE_ENABLED)
+			return audit_state_name(after.state);
+		if (before->counts && after.counts && after.lost != before->lost)
+			return "the kernel is losing records";
+		if (!before->full || !after.full)
+			return NULL;
+		if (deadline_passed(deadline))
+			return "the kernel's queue is full";
+		(void)poll(NULL, 0, LOOK_MS); /* nothing tells of room */
+	}
 }
 
 const char *audit_state_name(enum audit_state state)

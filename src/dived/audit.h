@@ -92,7 +92,8 @@ int audit_new_id(char ret[AUDIT_ID_SIZE]);
  * to RECORD_COMMAND_MAX bytes; and syslog lines.  Under `require`, and under
  * `auto` where auditing is enabled at this moment, failing to write is a
  * refusal, as is a login uid that could not be carried over.  Not written is
- * also what is sent while the kernel's queue is full and stays so.
+ * also what is sent while the kernel's queue for auditd(8) is full, if anything is
+ * dropped before there is room again; that is waited for, 5 s at most.
  *
  * Return: 0; -EACCES with *fault filled.
  */
@@ -102,7 +103,7 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
  * AUDIT_USER_CMD op=dive:refuse, and syslog.  `fault` says why.  This and the functions below
  * fail nobody: a record that could not be written where the kernel audits, or under
  * `require`, is an error line.  Under `require` so is one that was sent while auditing was
- * off, or the queue full.
+ * off or the queue full, as above.
  */
 void audit_refuse(const struct audit *audit, const struct audit_facts *facts,
 		  const struct fault *fault);
