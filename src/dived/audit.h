@@ -39,6 +39,16 @@ struct audit {
 	enum config_audit mode;
 };
 
+/* As whom a program runs: the ids it is given, in its user namespace.  Borrowed. */
+struct audit_program {
+	uid_t uid;
+	gid_t gid;
+	uid_t euid; /* effective and saved */
+	gid_t egid;
+	const gid_t *groups; /* supplementary */
+	size_t group_count;
+};
+
 /* What all records of a connection have in common.  Strings are borrowed. */
 struct audit_facts {
 	const char *id;	     /* ties the records of a session together */
@@ -53,6 +63,7 @@ struct audit_facts {
 	size_t fd_count;
 	bool elevated;
 	bool login_uid_kept; /* the client's login uid was carried over to this process */
+	const struct audit_program *program;	/* of spawns; NULL: not known */
 	const struct namespace_set *namespaces; /* what the program enters; NULL: nothing */
 	bool new_mounts;			/* it gets a mount namespace of its own */
 };

@@ -263,6 +263,25 @@ void introduce_describe(struct session *session)
 	tell_facts(session);
 }
 
+void introduce_plan(struct session *session)
+{
+	const struct plan *plan = &session->plan;
+	struct audit_facts *facts = &session->facts;
+
+	session->program_facts = (struct audit_program){
+		.uid = plan->change_ids ? plan->uid : getuid(),
+		.gid = plan->change_ids ? plan->gid : getgid(),
+		.euid = plan->change_ids ? plan->euid : geteuid(),
+		.egid = plan->change_ids ? plan->egid : getegid(),
+		.groups = plan->groups,
+		.group_count = plan->group_count,
+	};
+	facts->program = &session->program_facts;
+	facts->command = plan->argv;
+	facts->namespaces = &session->namespaces;
+	facts->new_mounts = plan->root == PLAN_ROOT_PIVOT;
+}
+
 int introduce_terminal(struct session *session, struct fault *fault)
 {
 	const char *reason = "";

@@ -11,16 +11,20 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PARTS_ROOM 32 /* " part= parts=" and their digits */
 
-/* Hex doubles a text; names and fixed fields of the longest record, and then the command. */
+/*
+ * Hex doubles a text; names and fixed fields of the longest record, and then the command.
+ * A spawn has groups, which need no hex, and no reason.
+ */
 #define FIXED_ROOM 1024
-static_assert(FIXED_ROOM +
+static_assert(FIXED_ROOM + RECORD_GROUPS_MAX +
 			      2 * (3 * RECORD_NAME_MAX + 2 * RECORD_DIRECTORY_MAX + PEER_TTY_MAX +
 				   RECORD_REASON_MAX + RECORD_COMMAND_MIN) +
-			      8 * RECORD_NUMBER_ROOM <=
+			      9 * RECORD_NUMBER_ROOM <=
 		      RECORD_TEXT_MAX,
 	      "everything fits with the command's share");
 
@@ -79,6 +83,42 @@ static void record_add_what(struct record *record, const struct audit_facts *fac
 		   facts->login_uid_kept ? "yes" : "no");
 	record_add_text(record, "tty", facts->tty, PEER_TTY_MAX);
 	record_add(record, " fds=%zu", facts->fd_count);
+}
+
+/* "0,4,27": as many as there is room for, and how long the whole list would be. */
+static void record_add_groups(struct record *record, const gid_t *groups, size_t count)
+{
+	size_t used = 0;
+	size_t total = 0;
+
+	record_add(record, " target_groups=%s", count == 0 ? "none" : "");
+	for (size_t i = 0; i < count; i++) {
+		char text[16];
+		int len = snprintf(text, sizeof(text), "%s%" PRIu32, i ? "," : "", groups[i]);
+
+		if (total == used && used + (size_t)len <= RECORD_GROUPS_MAX) {
+			record_add(record, "%s", text);
+			used += (size_t)len;
+		}
+		total += (size_t)len;
+	}
+	if (total > used)
+		record_add(record, " target_groups_cut=%zu", total);
+}
+
+/*
+ * As whom, in numbers.  acct= is the account that was looked up; -e and -g make something
+ * else of it, and several accounts may have the number of root.
+ */
+static void record_add_ids(struct record *record, const struct audit_program *program)
+{
+	if (program == NULL)
+		return;
+	record_add_id(record, "target_uid", program->uid);
+	record_add_id(record, "target_gid", program->gid);
+	record_add_id(record, "target_euid", program->euid);
+	record_add_id(record, "target_egid", program->egid);
+	record_add_groups(record, program->groups, program->group_count);
 }
 
 static void record_add_where(struct record *record, const struct audit_facts *facts)
@@ -185,6 +225,7 @@ void record_spawn(enum record_style style, const struct audit_facts *facts,
 	record_add_result(ret, true);
 	record_add_who(ret, facts);
 	record_add_what(ret, facts);
+	record_add_ids(ret, facts->program);
 	record_add_namespaces(ret, namespaces);
 	record_add_where(ret, facts);
 	if (facts->command)

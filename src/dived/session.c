@@ -257,15 +257,13 @@ static int spawn(struct session *session, struct fault *fault)
 		r = check_client(session, fault);
 	if (r)
 		return r;
-	session->facts.command = session->plan.argv;
+	introduce_plan(session);
 	if (must_execute_here(session)) {
 		if (session->config->namespaces)
 			holder_end(session->config->namespaces); /* the descriptors keep them */
 		return child_execute(&session->plan, &session->channel, session->in->messages,
 				     fault);
 	}
-	session->facts.namespaces = &session->namespaces;
-	session->facts.new_mounts = session->plan.root == PLAN_ROOT_PIVOT;
 	r = session->unrecorded ? 0 : audit_spawn(&session->audit, &session->facts, fault);
 	if (r)
 		return r;

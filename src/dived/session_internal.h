@@ -41,6 +41,7 @@ struct session {
 	struct watchdog watchdog;
 	struct audit audit;
 	struct audit_facts facts;
+	struct audit_program program_facts; /* behind facts.program */
 	struct namespace_set namespaces;
 	struct child_channel channel;
 	int signals;	     /* owned */
@@ -78,6 +79,9 @@ int introduce_accounts(struct session *session, struct fault *fault);
 
 /* Fills what records and prompts say about the request, after plan_decide(). */
 void introduce_describe(struct session *session);
+
+/* Adds what the plan has made of it, for the record of the spawn. */
+void introduce_plan(struct session *session);
 
 /* Judges the terminal of DIVE_TERMINAL, if it is to be taken.  Return: 0; -EACCES. */
 int introduce_terminal(struct session *session, struct fault *fault);
