@@ -14,6 +14,7 @@
 #include "account.h"
 #include "config.h"
 #include "fault.h"
+#include "locate.h"
 #include "namespace.h"
 #include "peer.h"
 
@@ -56,10 +57,12 @@ struct audit_facts {
 	const char *account; /* target's name, or number as text; NULL when not known yet */
 	const char *client;  /* client's name; NULL when it has none */
 	const struct peer *peer;
-	const char *directory; /* cwd as readlink(2) of the descriptor tells; NULL unknown */
-	const char *root;      /* as directory */
-	char *const *command;  /* argv; NULL when not known */
-	const char *tty;       /* NULL: unknown, recorded as ? */
+	const char *directory;		     /* cwd, as locate.h names it; NULL unknown */
+	const char *root;		     /* as directory */
+	struct locate_inode directory_inode; /* of a name that is not confirmed */
+	struct locate_inode root_inode;
+	char *const *command; /* argv; NULL when not known */
+	const char *tty;      /* NULL: unknown, recorded as ? */
 	size_t fd_count;
 	bool elevated;
 	bool login_uid_kept; /* the client's login uid was carried over to this process */

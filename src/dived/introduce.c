@@ -9,9 +9,11 @@
 
 #include "cleanup.h"
 #include "deadline.h"
+#include "locate.h"
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,21 +177,6 @@ int introduce_accounts(struct session *session, struct fault *fault)
 		 : 0;
 }
 
-/* Where a descriptor points, for the records: text only, no decision rests on it. */
-static const char *describe_fd(int fd, char *buffer, size_t size)
-{
-	char link[64];
-
-	if (fd < 0)
-		return NULL;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t len = readlink(link, buffer, size - 1);
-	if (len < 0)
-		return NULL;
-	buffer[len] = '\0';
-	return buffer;
-}
-
 /* What is asked for, word by word, before the plan has made the real argv of it. */
 static char **list_words(const struct config *config, const struct request *request)
 {
@@ -210,6 +197,13 @@ static char **list_words(const struct config *config, const struct request *requ
 	return list;
 }
 
+/* Whether the directory is given by a descriptor, and not by -h or for -l. */
+static bool is_directory_open(const struct session *session)
+{
+	return session->config->no_chdir ? !session->config->chdir
+					 : !(session->request.fixed.flags & MESSAGE_REQUEST_LOGIN);
+}
+
 /* Where the program will be: what was sent counts only where the options let it. */
 static void describe_place(struct session *session)
 {
@@ -219,18 +213,60 @@ static void describe_place(struct session *session)
 			: config->root_to_current ? config->root_fd
 						  : config->inherited.directory;
 
-	facts->directory = describe_fd(directory, session->directory, sizeof(session->directory));
-	if (config->no_chdir && config->chdir)
-		facts->directory = config->chdir;
-	else if (!config->no_chdir && (session->request.fixed.flags & MESSAGE_REQUEST_LOGIN))
-		facts->directory = session->decision.target->home;
+	if (is_directory_open(session))
+		facts->directory = locate_directory(directory, -1, session->may_fork,
+						    session->directory, &facts->directory_inode);
+	else
+		facts->directory =
+			config->no_chdir ? config->chdir : session->decision.target->home;
 	if (config->client_chroot)
-		facts->root =
-			describe_fd(session->request.root, session->root, sizeof(session->root));
+		facts->root = locate_directory(session->request.root, -1, session->may_fork,
+					       session->root, &facts->root_inode);
 	else if (config->chroot)
 		facts->root = config->chroot;
 	else if (config->pivot_root.count > 0)
 		facts->root = config->pivot_root.items[0];
+}
+
+/* What options name is looked up in the new place; of the rest it is told from outside. */
+static void describe_moved(struct session *session, int outside)
+{
+	struct audit_facts *facts = &session->facts;
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (is_directory_open(session))
+		facts->directory =
+			locate_directory(session->moved_directory, outside, session->may_fork,
+					 session->directory, &facts->directory_inode);
+	else
+		facts->directory_inode.due = true;
+	if (!facts->root)
+		facts->root = locate_directory(root, outside, session->may_fork, session->root,
+					       &facts->root_inode);
+	else if (!session->config->client_chroot)
+		facts->root_inode.due = true;
+}
+
+/*
+ * A directory of before is a way out of a root directory that a module has set: the
+ * program starts in that of the same name, or in "/".  The name must be one that the client
+ * has not made up.
+ */
+int introduce_moved(struct session *session)
+{
+	const struct audit_facts *facts = &session->facts;
+	cleanup_fd int outside = take_fd(&session->outside);
+	bool usable = facts->directory && *facts->directory == '/' && !facts->directory_inode.due;
+
+	if (!session->granted.moved)
+		return 0;
+	session->moved_directory = process_open_directory(usable ? facts->directory : "/");
+	if (session->moved_directory < 0)
+		return session->moved_directory;
+	process_park(&session->moved_directory);
+	session->granted.directory = session->moved_directory;
+	describe_moved(session, outside);
+	return 0;
 }
 
 void introduce_describe(struct session *session)
@@ -243,7 +279,10 @@ void introduce_describe(struct session *session)
 	for (int i = 0; i < 3 && !facts->tty; i++)
 		if (peer_tty(request_find_fd(&session->request, i), session->tty) == 0)
 			facts->tty = session->tty;
+	session->may_fork = !session->unrecorded && locate_may_fork();
 	describe_place(session);
+	session->outside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* or it stays unknown */
+	process_park(&session->outside);
 	facts->fd_count = config->no_fds ? 0 : session->request.fd_count;
 	if (!config->no_fds && session->request.wait_number >= 0)
 		facts->fd_count--; /* dive's own; the program has it in wait mode 2 only */

@@ -121,10 +121,22 @@ static void record_add_ids(struct record *record, const struct audit_program *pr
 	record_add_groups(record, program->groups, program->group_count);
 }
 
+/* A name that is not confirmed may lead elsewhere; then there is what does not lie. */
+static void record_add_place(struct record *record, const char *field, const char *name,
+			     const struct locate_inode *inode)
+{
+	record_add_text(record, field, name, RECORD_DIRECTORY_MAX);
+	if (inode->due && inode->number != 0)
+		record_add(record, " %s_dev=%" PRIu32 ":%" PRIu32 " %s_ino=%" PRIu64, field,
+			   inode->major, inode->minor, field, inode->number);
+	else if (inode->due)
+		record_add(record, " %s_dev=? %s_ino=?", field, field);
+}
+
 static void record_add_where(struct record *record, const struct audit_facts *facts)
 {
-	record_add_text(record, "cwd", facts->directory, RECORD_DIRECTORY_MAX);
-	record_add_text(record, "root", facts->root, RECORD_DIRECTORY_MAX);
+	record_add_place(record, "cwd", facts->directory, &facts->directory_inode);
+	record_add_place(record, "root", facts->root, &facts->root_inode);
 }
 
 static void record_add_command(struct record *record, const struct audit_facts *facts)

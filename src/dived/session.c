@@ -120,24 +120,6 @@ static int set_groups(struct session *session, struct fault *fault)
 		 : 0;
 }
 
-/*
- * Where a module has changed the root directory or the mount namespace, a directory
- * of before is a way out: the program starts in that of the same name, or in "/".
- */
-static int enter_place(struct session *session)
-{
-	const char *path = session->facts.directory;
-
-	if (!session->granted.moved)
-		return 0;
-	session->moved_directory = process_open_directory(path && *path == '/' ? path : "/");
-	if (session->moved_directory < 0)
-		return session->moved_directory;
-	process_park(&session->moved_directory);
-	session->granted.directory = session->moved_directory;
-	return 0;
-}
-
 /* Opens the PAM session.  What the child needs is made before modules lower limits. */
 static int open_session(struct session *session, struct fault *fault)
 {
@@ -163,7 +145,7 @@ static int open_session(struct session *session, struct fault *fault)
 	r = process_capture(&session->before, &session->granted, &session->groups);
 	child_renew(&session->channel);
 	if (r == 0)
-		r = enter_place(session);
+		r = introduce_moved(session);
 	if (r == 0 && session->decision.pam) {
 		session->pam_environment = pam_getenvlist(session->auth.pamh);
 		r = session->pam_environment ? 0 : -ENOMEM;
@@ -425,6 +407,7 @@ static void release(struct session *session)
 	peer_done(&session->peer);
 	audit_done(&session->audit);
 	close_fd(&session->signals);
+	close_fd(&session->outside);
 	close_fd(&session->moved_directory);
 }
 
@@ -460,6 +443,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 		.peer = { .pidfd = -1 },
 		.audit = { .fd = -1 },
 		.signals = -1,
+		.outside = -1,
 		.moved_directory = -1,
 		.channel = CHILD_CHANNEL_CLOSED,
 		.namespaces = NAMESPACE_SET_EMPTY,

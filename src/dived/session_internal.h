@@ -45,7 +45,9 @@ struct session {
 	struct namespace_set namespaces;
 	struct child_channel channel;
 	int signals;	     /* owned */
+	int outside;	     /* owned: the root directory before modules run */
 	int moved_directory; /* owned, behind granted.directory */
+	bool may_fork;	     /* to find names: locate.h */
 	int64_t started;
 	pid_t program;	 /* 0 until it is executed */
 	bool took_pam;	 /* the handle of the input is in `auth` */
@@ -79,6 +81,12 @@ int introduce_accounts(struct session *session, struct fault *fault);
 
 /* Fills what records and prompts say about the request, after plan_decide(). */
 void introduce_describe(struct session *session);
+
+/*
+ * Where a module has changed the root directory or the mount namespace: finds where the
+ * program will start, and describes it anew.  Return: 0; -errno.
+ */
+int introduce_moved(struct session *session);
 
 /* Adds what the plan has made of it, for the record of the spawn. */
 void introduce_plan(struct session *session);

@@ -3,11 +3,19 @@
  * finds: its ids and groups, where it is, and in which namespaces.
  */
 #include "cleanup.h"
+#include "container.h"
 #include "must.h"
 #include "sandbox.h"
+#include "show.h"
 #include "trail.h"
 
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Alice runs these words through trail.gateway; returns the record of it. */
@@ -105,11 +113,156 @@ static void test_identity(void **state)
 	}
 }
 
+/* --- where ------------------------------------------------------------------------- */
+
+/* The field tells which directory it is, by what cannot be made up. */
+static void assert_inode(const char *text, const char *field, const struct stat *is)
+{
+	char name[16];
+	char device[32];
+
+	(void)snprintf(name, sizeof(name), "%s_dev", field); /* fits, as do those below */
+	(void)snprintf(device, sizeof(device), "%u:%u", major(is->st_dev), minor(is->st_dev));
+	trail_assert(text, name, device);
+	(void)snprintf(name, sizeof(name), "%s_ino", field);
+	trail_assert_number(text, name, is->st_ino);
+}
+
+/* Alice starts a program in a directory that this is a descriptor of. */
+static const char *play_in(int directory, const char *const *words)
+{
+	run_dive(&trail.client,
+		 &(struct run_options){
+			 .account = "alice",
+			 .envp = RUN_WORDS("DIVE_CURDIR=/proc/self/fd/7", "PATH=/usr/bin:/bin"),
+			 .fds = &(struct run_fd){ directory, 7 },
+			 .fd_count = 1 },
+		 &trail.gateway, words);
+	run_assert_status(&trail.client, 0);
+	return trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+}
+
+#define FORGED "/usr/local/sbin"
+
+static int mount_home(void)
+{
+	return mount("/home/alice", FORGED, NULL, MS_BIND, NULL);
+}
+
+/* Alice's own home, in a mount namespace of hers, at a place that is root's. */
+static void test_forged_directory(void **state)
+{
+	struct container box;
+	struct stat home;
+	char path[64];
+	const char *text;
+
+	(void)state;
+	MUST(chmod("/home/alice", 0755));
+	MUST(stat("/home/alice", &home));
+	container_start(&box, &(struct container_options){ .flags = CLONE_NEWUSER | CLONE_NEWNS,
+							   .account = "alice",
+							   .map = "0 2001 1\n",
+							   .prepare = mount_home });
+	(void)snprintf(path, sizeof(path), "/proc/%d/root" FORGED, box.pid); /* fits */
+	cleanup_fd int directory = MUST_INT(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	trail_serve(RUN_WORDS("-u", "bob", "-a", "never"));
+	text = play_in(directory, RUN_WORDS("true"));
+	trail_assert(text, "cwd", FORGED);
+	assert_inode(text, "cwd", &home);
+	run_done(&trail.client);
+	/* The same directory by its true name, of which there is nothing more to say. */
+	close_fd(&directory);
+	directory = MUST_INT(open("/home/alice", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	text = play_in(directory, RUN_WORDS("true"));
+	trail_assert(text, "cwd", "/home/alice");
+	assert_false(audit_has_field(text, "cwd_dev"));
+	assert_false(audit_has_field(text, "root_dev"));
+	run_done(&trail.client);
+	gateway_stop(&trail.gateway);
+	container_stop(&box);
+}
+
+static void test_deleted_directory(void **state)
+{
+	struct stat is;
+	const char *text;
+
+	(void)state;
+	MUST(mkdir("/run/deleted", 0755));
+	cleanup_fd int directory = MUST_INT(open("/run/deleted", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	MUST(fstat(directory, &is));
+	MUST(rmdir("/run/deleted"));
+	trail_serve(RUN_WORDS(NULL));
+	text = play_in(directory, RUN_WORDS("true"));
+	trail_assert_text(text, "cwd", "/run/deleted (deleted)");
+	assert_inode(text, "cwd", &is);
+	run_done(&trail.client);
+	gateway_stop(&trail.gateway);
+}
+
+#define JAIL "/run/jail"
+
+/* What `show` tells is the kernel's number of the device, and of the inode. */
+static void assert_shown(const char *key, const char *path)
+{
+	struct stat is;
+	char value[64];
+
+	MUST(stat(path, &is));
+	(void)snprintf(value, sizeof(value), "%ju:%ju", (uintmax_t)is.st_dev,
+		       (uintmax_t)is.st_ino); /* fits */
+	show_expect(trail.client.out, key, value);
+}
+
+/* A module moves the session: what is recorded is where the program is in the end. */
+static void test_moved(void **state)
+{
+	static const struct {
+		const char *directory; /* the client's */
+		const char *expected;
+	} cases[] = {
+		{ "/home/alice", JAIL "/home/alice" },
+		{ "/usr", JAIL },
+	};
+
+	(void)state;
+	run_or_fail(&(struct run_options){ .argv = RUN_WORDS("sh", "-c",
+							     "umask 022 && mkdir -p " JAIL
+							     "/home/alice " JAIL "/run &&"
+							     " cp " SHOW " " JAIL "/show") });
+	sandbox_write("/etc/security/limits.conf", 0644, "bob - chroot " JAIL "\n");
+	trail_serve(RUN_WORDS("-u", "bob", "-a", "never"));
+	MUST(chmod("/home/alice", 0755));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_fd int directory =
+			MUST_INT(open(cases[i].directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+		const char *text;
+
+		print_message("case: %s\n", cases[i].directory);
+		text = play_in(directory, RUN_WORDS("/show"));
+		assert_shown("root-is", JAIL);
+		assert_shown("cwd-is", cases[i].expected);
+		trail_assert(text, "root", JAIL);
+		trail_assert(text, "cwd", cases[i].expected);
+		assert_false(audit_has_field(text, "cwd_dev"));
+		assert_false(audit_has_field(text, "root_dev"));
+		run_done(&trail.client);
+	}
+	gateway_stop(&trail.gateway);
+	sandbox_write("/etc/security/limits.conf", 0644, "#\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_identity) };
+	const struct CMUnitTest tests[] = {
+		TEST(test_identity),
+		TEST(test_forged_directory),
+		TEST(test_deleted_directory),
+		TEST(test_moved),
+	};
 
-	return cmocka_run_group_tests(tests, sandbox_group_setup, sandbox_group_teardown);
+	return cmocka_run_group_tests(tests, show_group_setup, sandbox_group_teardown);
 }

@@ -81,6 +81,24 @@ static void test_groups(void **state)
 	}
 }
 
+/* A name that may lead elsewhere comes with the directory itself; any other stands alone. */
+static void test_unconfirmed_places(void **state)
+{
+	struct audit_facts facts = facts_example(NULL, NULL);
+	struct record record;
+
+	(void)state;
+	facts.directory_inode = (struct locate_inode){ true, 8, 1, 77 };
+	spawn_record(RECORD_AUDIT, &facts, &namespaces, &record);
+	assert_non_null(
+		strstr(record.text, " cwd=\"/home/bob\" cwd_dev=8:1 cwd_ino=77 root=\"/\" cmd="));
+	facts.directory = NULL;
+	facts.root_inode.due = true;
+	spawn_record(RECORD_SYSLOG, &facts, &namespaces, &record);
+	assert_non_null(strstr(record.text,
+			       " cwd=? cwd_dev=8:1 cwd_ino=77 root=/ root_dev=? root_ino=? cmd="));
+}
+
 /* What ausearch(8) finds first where it looks for "uid=" is one at which it stops. */
 static void test_uuid_comes_first(void **state)
 {
@@ -263,6 +281,9 @@ static void test_worst_case_fits(void **state)
 				     .peer = &peer,
 				     .directory = bad,
 				     .root = bad,
+				     .directory_inode = { true, UINT32_MAX, UINT32_MAX,
+							  UINT64_MAX },
+				     .root_inode = { true, UINT32_MAX, UINT32_MAX, UINT64_MAX },
 				     .command = argv,
 				     .tty = bad,
 				     .fd_count = SIZE_MAX,
@@ -418,21 +439,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
-		TEST(test_spawn_text),
-		TEST(test_unknown_values),
-		TEST(test_groups),
-		TEST(test_uuid_comes_first),
-		TEST(test_hostile_values),
-		TEST(test_syslog_values),
-		TEST(test_words_can_be_told_apart),
-		TEST(test_long_command),
-		TEST(test_worst_case_fits),
-		TEST(test_exit_text),
-		TEST(test_gateway_and_lost_text),
-		TEST(test_demand),
-		TEST(test_spawn_without_audit),
-		TEST(test_query_ends),
-		TEST(test_ids_differ),
+		TEST(test_spawn_text),	     TEST(test_unknown_values),
+		TEST(test_groups),	     TEST(test_unconfirmed_places),
+		TEST(test_uuid_comes_first), TEST(test_hostile_values),
+		TEST(test_syslog_values),    TEST(test_words_can_be_told_apart),
+		TEST(test_long_command),     TEST(test_worst_case_fits),
+		TEST(test_exit_text),	     TEST(test_gateway_and_lost_text),
+		TEST(test_demand),	     TEST(test_spawn_without_audit),
+		TEST(test_query_ends),	     TEST(test_ids_differ),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
