@@ -63,7 +63,9 @@ struct audit_facts {
 	struct locate_inode root_inode;
 	char *const *command; /* argv; NULL when not known */
 	const char *tty;      /* NULL: unknown, recorded as ? */
+	bool requested;	      /* the request has been read: fd_count is known */
 	size_t fd_count;
+	bool decided; /* elevated is known */
 	bool elevated;
 	bool login_uid_kept; /* the client's login uid was carried over to this process */
 	const struct audit_program *program;	/* of spawns; NULL: not known */

@@ -149,6 +149,22 @@ static int look_up_effective(struct session *session, struct fault *fault)
 		 : 0;
 }
 
+/* What is known of accounts is in the record, whatever comes next; the listener's, too. */
+static void describe_target(struct session *session)
+{
+	const struct account *target = &session->accounts.target;
+	struct audit_facts *facts = &session->facts;
+
+	if (target->name)
+		(void)snprintf(session->account, sizeof(session->account), "%s", target->name);
+	else
+		(void)snprintf(session->account, sizeof(session->account), "%u", target->uid);
+	facts->account = session->account;
+	if (!session->config->no_chdir && (session->request.fixed.flags & MESSAGE_REQUEST_LOGIN))
+		facts->directory = target->home;
+	tell_facts(session);
+}
+
 int introduce_accounts(struct session *session, struct fault *fault)
 {
 	const struct config *config = session->config;
@@ -157,10 +173,14 @@ int introduce_accounts(struct session *session, struct fault *fault)
 	int r = look_up(account_by_uid(peer->uid, &accounts->client), &accounts->client, peer->uid,
 			peer->gid, "client", fault);
 
-	if (r == 0)
-		r = look_up_target(session, fault);
-	if (r == 0)
-		r = look_up_effective(session, fault);
+	if (r)
+		return r;
+	session->facts.client = accounts->client.name;
+	r = look_up_target(session, fault);
+	if (r)
+		return r;
+	describe_target(session);
+	r = look_up_effective(session, fault);
 	if (r)
 		return r;
 	accounts->tty_gid = (gid_t)-1;
@@ -216,9 +236,8 @@ static void describe_place(struct session *session)
 	if (is_directory_open(session))
 		facts->directory = locate_directory(directory, -1, session->may_fork,
 						    session->directory, &facts->directory_inode);
-	else
-		facts->directory =
-			config->no_chdir ? config->chdir : session->decision.target->home;
+	else if (config->no_chdir)
+		facts->directory = config->chdir; /* of -l it is known with the account */
 	if (config->client_chroot)
 		facts->root = locate_directory(session->request.root, -1, session->may_fork,
 					       session->root, &facts->root_inode);
@@ -269,12 +288,10 @@ int introduce_moved(struct session *session)
 	return 0;
 }
 
-void introduce_describe(struct session *session)
+void introduce_request(struct session *session)
 {
-	const struct account *target = session->decision.target;
 	const struct config *config = session->config;
 	struct audit_facts *facts = &session->facts;
-	const char *asked = session->decision.asked ? session->decision.asked->name : NULL;
 
 	for (int i = 0; i < 3 && !facts->tty; i++)
 		if (peer_tty(request_find_fd(&session->request, i), session->tty) == 0)
@@ -283,23 +300,25 @@ void introduce_describe(struct session *session)
 	describe_place(session);
 	session->outside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* or it stays unknown */
 	process_park(&session->outside);
+	facts->requested = true;
 	facts->fd_count = config->no_fds ? 0 : session->request.fd_count;
 	if (!config->no_fds && session->request.wait_number >= 0)
 		facts->fd_count--; /* dive's own; the program has it in wait mode 2 only */
-	facts->client = session->accounts.client.name;
-	facts->elevated = session->decision.elevated;
-	if (target->name)
-		(void)snprintf(session->account, sizeof(session->account), "%s", target->name);
-	else
-		(void)snprintf(session->account, sizeof(session->account), "%u", target->uid);
-	facts->account = session->account;
 	facts->command = session->words = list_words(config, &session->request);
 	plan_command(config, &session->request, session->command, sizeof(session->command));
+}
+
+void introduce_describe(struct session *session)
+{
+	struct audit_facts *facts = &session->facts;
+	const char *asked = session->decision.asked ? session->decision.asked->name : NULL;
+
+	facts->decided = true;
+	facts->elevated = session->decision.elevated;
 	if (asked)
 		(void)snprintf(session->asked, sizeof(session->asked),
 			       "%s must authenticate to run %s as %s through %s", asked,
-			       session->command, session->account, config->address);
-	tell_facts(session);
+			       session->command, session->account, session->config->address);
 }
 
 void introduce_plan(struct session *session)

@@ -79,10 +79,16 @@ static void record_add_who(struct record *record, const struct audit_facts *fact
 
 static void record_add_what(struct record *record, const struct audit_facts *facts)
 {
-	record_add(record, " elevated=%s auid_kept=%s", facts->elevated ? "yes" : "no",
+	record_add(record, " elevated=%s auid_kept=%s",
+		   !facts->decided   ? "?"
+		   : facts->elevated ? "yes"
+				     : "no",
 		   facts->login_uid_kept ? "yes" : "no");
 	record_add_text(record, "tty", facts->tty, PEER_TTY_MAX);
-	record_add(record, " fds=%zu", facts->fd_count);
+	if (facts->requested)
+		record_add(record, " fds=%zu", facts->fd_count);
+	else
+		record_add(record, " fds=?");
 }
 
 /* "0,4,27": as many as there is room for, and how long the whole list would be. */

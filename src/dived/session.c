@@ -43,8 +43,10 @@ static int read_request(struct session *session, struct fault *fault)
 				 deadline_after((int64_t)session->config->request_timeout * 1000),
 				 &session->request, &reason);
 	process_vacate(session->in->occupied);
-	if (r == 0)
+	if (r == 0) {
+		introduce_request(session);
 		return 0;
+	}
 	session->silent = r == -ENOTCONN; /* whoever looks whether somebody listens */
 	(void)fault_set(fault, MESSAGE_LAYER_REQUEST, "receive", r < 0 ? -r : EPROTO, "%s",
 			reason ? reason : "no room for the descriptors");

@@ -76,10 +76,16 @@ int introduce_announce(struct session *session);
 /* Who is there; carries the login uid over, before the first record and PAM call. */
 int introduce_identify(struct session *session, struct fault *fault);
 
-/* Looks up client, target and whoever is to be asked. */
+/*
+ * Fills what records and prompts say about a request, as soon as it has been read: whatever
+ * refuses it is to be recorded with it.
+ */
+void introduce_request(struct session *session);
+
+/* Looks up client, target and whoever is to be asked; what is found is recorded. */
 int introduce_accounts(struct session *session, struct fault *fault);
 
-/* Fills what records and prompts say about the request, after plan_decide(). */
+/* Adds what has been decided, after plan_decide(). */
 void introduce_describe(struct session *session);
 
 /*

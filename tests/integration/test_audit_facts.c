@@ -253,15 +253,68 @@ static void test_moved(void **state)
 	sandbox_write("/etc/security/limits.conf", 0644, "#\n");
 }
 
+/* --- what is refused ----------------------------------------------------------------- */
+
+static void forget_brief(void)
+{
+	sandbox_account_line("/etc/passwd", "brief", "");
+}
+
+static const struct {
+	const char *option[3];
+	uid_t uid;	      /* of the client, who is in /usr */
+	void (*before)(void); /* with the gateway running */
+	const char *account, *client, *reason;
+} refusals[] = {
+	{ { "-u", "root" }, 4242, NULL, "root", "?", "your user id 4242 has no account name" },
+	{ { NULL }, 4242, NULL, "4242", "?", "user id 4242 has no account name" },
+	{ { "-u", "brief" },
+	  SANDBOX_UID_ALICE,
+	  forget_brief,
+	  "?",
+	  "alice",
+	  "the target account cannot be looked up" },
+};
+
+/* Before anything has been decided: what is known by then is recorded. */
+static void test_early_refusals(void **state)
+{
+	(void)state;
+	sandbox_account("brief", 2077, NULL, "/bin/sh");
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+		const char *text;
+
+		print_message("case: %s\n", refusals[i].reason);
+		trail_serve(refusals[i].option);
+		if (refusals[i].before)
+			refusals[i].before();
+		run(&trail.client,
+		    &(struct run_options){ .uid = refusals[i].uid,
+					   .gid = refusals[i].uid,
+					   .directory = "/usr",
+					   .argv = RUN_WORDS(sandbox_dive(), trail.gateway.address,
+							     "rm", "-rf", "a b") });
+		run_assert_status(&trail.client, 77);
+		text = trail_expect(AUDIT_USER_CMD, "op=dive:refuse");
+		trail_assert_text(text, "reason", refusals[i].reason);
+		trail_assert(text, "acct", refusals[i].account);
+		trail_assert(text, "client", refusals[i].client);
+		trail_assert(text, "cwd", "/usr");
+		trail_assert_text(text, "cmd", "rm -rf 'a b'");
+		trail_assert(text, "fds", "3");
+		trail_assert(text, "elevated", "?");
+		run_done(&trail.client);
+		gateway_stop(&trail.gateway);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_identity),
-		TEST(test_forged_directory),
-		TEST(test_deleted_directory),
-		TEST(test_moved),
+		TEST(test_identity), TEST(test_forged_directory), TEST(test_deleted_directory),
+		TEST(test_moved),    TEST(test_early_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, show_group_setup, sandbox_group_teardown);

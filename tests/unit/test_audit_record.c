@@ -41,7 +41,8 @@ static void test_unknown_values(void **state)
 	assert_sound(&record);
 	assert_non_null(strstr(record.text, " acct=? "));
 	assert_non_null(strstr(record.text, " client=? "));
-	assert_non_null(strstr(record.text, " tty=? "));
+	assert_non_null(strstr(record.text, " elevated=? "));
+	assert_non_null(strstr(record.text, " tty=? fds=? "));
 	assert_non_null(strstr(record.text, " cwd=? root=? cmd=?"));
 	assert_null(strstr(record.text, "client_uid"));
 }
@@ -286,6 +287,7 @@ static void test_worst_case_fits(void **state)
 				     .root_inode = { true, UINT32_MAX, UINT32_MAX, UINT64_MAX },
 				     .command = argv,
 				     .tty = bad,
+				     .requested = true,
 				     .fd_count = SIZE_MAX,
 				     .program = &program };
 	struct record_namespaces most;
