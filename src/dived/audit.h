@@ -40,7 +40,10 @@ struct audit {
 	enum config_audit mode;
 };
 
-/* As whom a program runs: the ids it is given, in its user namespace.  Borrowed. */
+/*
+ * What the plan has made of a request.  Borrowed.  Ids are those that the program is given,
+ * in its user namespace.
+ */
 struct audit_program {
 	uid_t uid;
 	gid_t gid;
@@ -48,6 +51,9 @@ struct audit_program {
 	gid_t egid;
 	const gid_t *groups; /* supplementary */
 	size_t group_count;
+	const char *file; /* what is executed; NULL: whatever `path` leads to first */
+	const char *path; /* the directories that are searched, "/usr/bin:/bin" */
+	int proc;	  /* dived's /proc, which may be out of reach by name; -1 for none */
 };
 
 /* What all records of a connection have in common.  Strings are borrowed. */

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "deadline.h"
+#include "environment.h"
 #include "locate.h"
 #include "log.h"
 
@@ -326,6 +327,8 @@ void introduce_plan(struct session *session)
 	const struct plan *plan = &session->plan;
 	struct audit_facts *facts = &session->facts;
 
+	bool searched = plan->candidates[1] != NULL;
+
 	session->program_facts = (struct audit_program){
 		.uid = plan->change_ids ? plan->uid : getuid(),
 		.gid = plan->change_ids ? plan->gid : getgid(),
@@ -333,6 +336,9 @@ void introduce_plan(struct session *session)
 		.egid = plan->change_ids ? plan->egid : getegid(),
 		.groups = plan->groups,
 		.group_count = plan->group_count,
+		.file = searched ? NULL : plan->candidates[0],
+		.path = searched ? environment_get(plan->envp, "PATH") : NULL,
+		.proc = session->channel.proc,
 	};
 	facts->program = &session->program_facts;
 	facts->command = plan->argv;

@@ -18,7 +18,7 @@
 
 /*
  * Hex doubles a text; names and fixed fields of the longest record, and then the command.
- * A spawn has groups, which need no hex, and no reason.
+ * A spawn has groups, which need no hex, and a file in place of the reason.
  */
 #define FIXED_ROOM 1024
 static_assert(FIXED_ROOM + RECORD_GROUPS_MAX +
@@ -27,6 +27,7 @@ static_assert(FIXED_ROOM + RECORD_GROUPS_MAX +
 			      9 * RECORD_NUMBER_ROOM <=
 		      RECORD_TEXT_MAX,
 	      "everything fits with the command's share");
+static_assert(RECORD_FILE_MAX <= RECORD_REASON_MAX, "a spawn has the one and not the other");
 
 const char *const record_namespace_names[RECORD_NAMESPACES] = {
 	"mnt", "net", "pid", "user", "ipc", "uts", "cgroup", "time",
@@ -113,10 +114,11 @@ static void record_add_groups(struct record *record, const gid_t *groups, size_t
 }
 
 /*
- * As whom, in numbers.  acct= is the account that was looked up; -e and -g make something
- * else of it, and several accounts may have the number of root.
+ * As whom, in numbers, and what: argv[0] may be anything, "-bash" for a login shell.  acct= is the
+ * account that was looked up; -e and -g make something else of it, and several accounts may have
+ * the number of root.
  */
-static void record_add_ids(struct record *record, const struct audit_program *program)
+static void record_add_program(struct record *record, const struct audit_program *program)
 {
 	if (program == NULL)
 		return;
@@ -125,6 +127,8 @@ static void record_add_ids(struct record *record, const struct audit_program *pr
 	record_add_id(record, "target_euid", program->euid);
 	record_add_id(record, "target_egid", program->egid);
 	record_add_groups(record, program->groups, program->group_count);
+	record_add_text(record, program->file != NULL ? "file" : "path",
+			program->file != NULL ? program->file : program->path, RECORD_FILE_MAX);
 }
 
 /* A name that is not confirmed may lead elsewhere; then there is what does not lie. */
@@ -243,7 +247,7 @@ void record_spawn(enum record_style style, const struct audit_facts *facts,
 	record_add_result(ret, true);
 	record_add_who(ret, facts);
 	record_add_what(ret, facts);
-	record_add_ids(ret, facts->program);
+	record_add_program(ret, facts->program);
 	record_add_namespaces(ret, namespaces);
 	record_add_where(ret, facts);
 	if (facts->command)

@@ -253,6 +253,69 @@ static void test_moved(void **state)
 	sandbox_write("/etc/security/limits.conf", 0644, "#\n");
 }
 
+/* --- what is executed ------------------------------------------------------------------ */
+
+static const struct {
+	const char *options[5];
+	const char *path; /* of the client's environment */
+	const char *words[4];
+	const char *field, *value, *command;
+} files[] = {
+	{ { NULL },
+	  "/home/alice:/usr/bin:relative:/bin",
+	  { "true" },
+	  "path",
+	  "/home/alice:/usr/bin:relative:/bin",
+	  "true" },
+	{ { "-u", "bob", "-a", "never" },
+	  "/home/alice",
+	  { "true" },
+	  "path",
+	  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	  "true" },
+	{ { NULL }, "/usr/bin", { "true" }, "file", "/usr/bin/true", "true" },
+	{ { NULL }, "/usr/bin:/bin", { "./bin/true" }, "file", "./bin/true", "./bin/true" },
+	{ { NULL }, "/usr/bin:/bin", { "-l" }, "file", "/bin/bash", "-bash" },
+	{ { NULL },
+	  "/usr/bin:/bin",
+	  { "-l", "true" },
+	  "file",
+	  "/bin/bash",
+	  "-bash -c ''\\''true'\\'''" },
+	{ { "--", "/bin/echo", "hello" },
+	  "/usr/bin:/bin",
+	  { "there" },
+	  "file",
+	  "/bin/echo",
+	  "/bin/echo hello there" },
+};
+
+static void test_file(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		static const char *const fields[] = { "file", "path" };
+		char path[1024];
+		const char *text;
+
+		print_message("case: %zu\n", i);
+		trail_serve(files[i].options);
+		(void)snprintf(path, sizeof(path), "PATH=%s", files[i].path); /* fits */
+		run_dive(&trail.client,
+			 &(struct run_options){ .account = "alice", .envp = RUN_WORDS(path) },
+			 &trail.gateway, files[i].words);
+		run_assert_status(&trail.client, 0);
+		run_done(&trail.client);
+		text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+		trail_assert_text(text, files[i].field, files[i].value);
+		trail_assert_text(text, "cmd", files[i].command);
+		for (size_t j = 0; j < ARRAY_LEN(fields); j++)
+			assert_int_equal(audit_has_field(text, fields[j]),
+					 strcmp(fields[j], files[i].field) == 0);
+		gateway_stop(&trail.gateway);
+	}
+}
+
 /* --- what is refused ----------------------------------------------------------------- */
 
 static void forget_brief(void)
@@ -314,7 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_identity), TEST(test_forged_directory), TEST(test_deleted_directory),
-		TEST(test_moved),    TEST(test_early_refusals),
+		TEST(test_moved),    TEST(test_early_refusals),	  TEST(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, show_group_setup, sandbox_group_teardown);

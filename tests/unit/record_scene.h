@@ -34,6 +34,8 @@ static const struct audit_program program_example = {
 	.egid = 1001,
 	.groups = groups_example,
 	.group_count = 2,
+	.file = "/bin/sh",
+	.proc = -1,
 };
 
 static inline struct peer peer_example(void)

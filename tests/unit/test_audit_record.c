@@ -19,8 +19,8 @@ static void test_spawn_text(void **state)
 			    " client=\"bob\" client_uid=1000 client_pid=4242"
 			    " client_auid=4294967295 client_ses=7 elevated=yes auid_kept=yes"
 			    " tty=\"/dev/pts/3\" fds=3 target_uid=0 target_gid=0"
-			    " target_euid=1000 target_egid=1001 target_groups=0,27 "
-			    "ns_mnt=4026531841 ns_net=4026531840"
+			    " target_euid=1000 target_egid=1001 target_groups=0,27"
+			    " file=\"/bin/sh\" ns_mnt=4026531841 ns_net=4026531840"
 			    " ns_pid=4026531836 ns_user=4026531837 ns_ipc=4026531839"
 			    " ns_uts=4026531838 ns_cgroup=? ns_time=1 cwd=\"/home/bob\" root=\"/\""
 			    " cmd=2F62696E2F7368202D6320276563686F20686927");
@@ -55,16 +55,17 @@ static void test_groups(void **state)
 		size_t count;
 		const char *expected;
 	} cases[] = {
-		{ 0, " target_groups=none ns_mnt=" },
-		{ 1, " target_groups=4294967290 ns_mnt=" },
-		{ 11, " target_groups=4294967290,4294967290,4294967290,4294967290,4294967290,"
-		      "4294967290,4294967290,4294967290,4294967290,4294967290,4294967290 ns_mnt=" },
+		{ 0, " target_groups=none path=? ns_" },
+		{ 1, " target_groups=4294967290 path=? ns_" },
+		{ 11,
+		  " target_groups=4294967290,4294967290,4294967290,4294967290,4294967290,"
+		  "4294967290,4294967290,4294967290,4294967290,4294967290,4294967290 path=? ns_" },
 		{ 12, " target_groups=4294967290,4294967290,4294967290,4294967290,4294967290,"
 		      "4294967290,4294967290,4294967290,4294967290,4294967290,4294967290"
-		      " target_groups_cut=131 ns_mnt=" },
+		      " target_groups_cut=131 path=? ns_" },
 		{ 65536, " target_groups=4294967290,4294967290,4294967290,4294967290,4294967290,"
 			 "4294967290,4294967290,4294967290,4294967290,4294967290,4294967290"
-			 " target_groups_cut=720895 ns_mnt=" },
+			 " target_groups_cut=720895 path=? ns_" },
 	};
 	struct audit_program program = { .groups = many };
 	struct audit_facts facts = facts_example(NULL, NULL);
@@ -266,8 +267,13 @@ static void test_worst_case_fits(void **state)
 {
 	static char bad[100001];
 	static gid_t many[65536];
-	const struct audit_program program = { UINT32_MAX, UINT32_MAX, UINT32_MAX,
-					       UINT32_MAX, many,       ARRAY_LEN(many) };
+	const struct audit_program program = { .uid = UINT32_MAX,
+					       .gid = UINT32_MAX,
+					       .euid = UINT32_MAX,
+					       .egid = UINT32_MAX,
+					       .groups = many,
+					       .group_count = ARRAY_LEN(many),
+					       .path = bad };
 	char *argv[] = { bad, bad, NULL };
 	struct peer peer = { .uid = UINT32_MAX,
 			     .gid = UINT32_MAX,
@@ -309,6 +315,7 @@ static void test_worst_case_fits(void **state)
 	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
 	assert_non_null(strstr(record.text, " cwd_cut=100000 "));
 	assert_non_null(strstr(record.text, " acct_cut=100000 "));
+	assert_non_null(strstr(record.text, " path_cut=100000 "));
 	record_refuse(RECORD_AUDIT, &facts, &fault, &record);
 	assert_sound(&record);
 	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
