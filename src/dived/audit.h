@@ -14,6 +14,7 @@
 #include "account.h"
 #include "config.h"
 #include "fault.h"
+#include "locate.h"
 #include "namespace.h"
 #include "peer.h"
 
@@ -39,6 +40,22 @@ struct audit {
 	enum config_audit mode;
 };
 
+/*
+ * What the plan has made of a request.  Borrowed.  Ids are those that the program is given,
+ * in its user namespace.
+ */
+struct audit_program {
+	uid_t uid;
+	gid_t gid;
+	uid_t euid; /* effective and saved */
+	gid_t egid;
+	const gid_t *groups; /* supplementary */
+	size_t group_count;
+	const char *file; /* what is executed; NULL: whatever `path` leads to first */
+	const char *path; /* the directories that are searched, "/usr/bin:/bin" */
+	int proc;	  /* dived's /proc, which may be out of reach by name; -1 for none */
+};
+
 /* What all records of a connection have in common.  Strings are borrowed. */
 struct audit_facts {
 	const char *id;	     /* ties the records of a session together */
@@ -46,13 +63,18 @@ struct audit_facts {
 	const char *account; /* target's name, or number as text; NULL when not known yet */
 	const char *client;  /* client's name; NULL when it has none */
 	const struct peer *peer;
-	const char *directory; /* cwd as readlink(2) of the descriptor tells; NULL unknown */
-	const char *root;      /* as directory */
-	char *const *command;  /* argv; NULL when not known */
-	const char *tty;       /* NULL: unknown, recorded as ? */
+	const char *directory;		     /* cwd, as locate.h names it; NULL unknown */
+	const char *root;		     /* as directory */
+	struct locate_inode directory_inode; /* of a name that is not confirmed */
+	struct locate_inode root_inode;
+	char *const *command; /* argv; NULL when not known */
+	const char *tty;      /* NULL: unknown, recorded as ? */
+	bool requested;	      /* the request has been read: fd_count is known */
 	size_t fd_count;
+	bool decided; /* elevated is known */
 	bool elevated;
 	bool login_uid_kept; /* the client's login uid was carried over to this process */
+	const struct audit_program *program;	/* of spawns; NULL: not known */
 	const struct namespace_set *namespaces; /* what the program enters; NULL: nothing */
 	bool new_mounts;			/* it gets a mount namespace of its own */
 };

@@ -9,9 +9,12 @@
 
 #include "cleanup.h"
 #include "deadline.h"
+#include "environment.h"
+#include "locate.h"
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -164,6 +167,22 @@ static int look_up_effective(struct session *session, struct fault *fault)
 		 : 0;
 }
 
+/* What is known of accounts is in the record, whatever comes next; the listener's, too. */
+static void describe_target(struct session *session)
+{
+	const struct account *target = &session->accounts.target;
+	struct audit_facts *facts = &session->facts;
+
+	if (target->name)
+		(void)snprintf(session->account, sizeof(session->account), "%s", target->name);
+	else
+		(void)snprintf(session->account, sizeof(session->account), "%u", target->uid);
+	facts->account = session->account;
+	if (!session->config->no_chdir && (session->request.fixed.flags & MESSAGE_REQUEST_LOGIN))
+		facts->directory = target->home;
+	tell_facts(session);
+}
+
 int introduce_accounts(struct session *session, struct fault *fault)
 {
 	const struct config *config = session->config;
@@ -172,10 +191,14 @@ int introduce_accounts(struct session *session, struct fault *fault)
 	int r = look_up(account_by_uid(peer->uid, &accounts->client), &accounts->client, peer->uid,
 			peer->gid, "client", fault);
 
-	if (r == 0)
-		r = look_up_target(session, fault);
-	if (r == 0)
-		r = look_up_effective(session, fault);
+	if (r)
+		return r;
+	session->facts.client = accounts->client.name;
+	r = look_up_target(session, fault);
+	if (r)
+		return r;
+	describe_target(session);
+	r = look_up_effective(session, fault);
 	if (r)
 		return r;
 	accounts->tty_gid = (gid_t)-1;
@@ -190,21 +213,6 @@ int introduce_accounts(struct session *session, struct fault *fault)
 	return r ? fault_set(fault, MESSAGE_LAYER_AUTHENTICATION, "name-service", -r,
 			     "authentication failed")
 		 : 0;
-}
-
-/* Where a descriptor points, for the records: text only, no decision rests on it. */
-static const char *describe_fd(int fd, char *buffer, size_t size)
-{
-	char link[64];
-
-	if (fd < 0)
-		return NULL;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t len = readlink(link, buffer, size - 1);
-	if (len < 0)
-		return NULL;
-	buffer[len] = '\0';
-	return buffer;
 }
 
 /* What is asked for, word by word, before the plan has made the real argv of it. */
@@ -227,6 +235,13 @@ static char **list_words(const struct config *config, const struct request *requ
 	return list;
 }
 
+/* Whether the directory is given by a descriptor, and not by -h or for -l. */
+static bool is_directory_open(const struct session *session)
+{
+	return session->config->no_chdir ? !session->config->chdir
+					 : !(session->request.fixed.flags & MESSAGE_REQUEST_LOGIN);
+}
+
 /* Where the program will be: what was sent counts only where the options let it. */
 static void describe_place(struct session *session)
 {
@@ -236,48 +251,116 @@ static void describe_place(struct session *session)
 			: config->root_to_current ? config->root_fd
 						  : config->inherited.directory;
 
-	facts->directory = describe_fd(directory, session->directory, sizeof(session->directory));
-	if (config->no_chdir && config->chdir)
-		facts->directory = config->chdir;
-	else if (!config->no_chdir && (session->request.fixed.flags & MESSAGE_REQUEST_LOGIN))
-		facts->directory = session->decision.target->home;
+	if (is_directory_open(session))
+		facts->directory = locate_directory(directory, -1, session->may_fork,
+						    session->directory, &facts->directory_inode);
+	else if (config->no_chdir)
+		facts->directory = config->chdir; /* of -l it is known with the account */
 	if (config->client_chroot)
-		facts->root =
-			describe_fd(session->request.root, session->root, sizeof(session->root));
+		facts->root = locate_directory(session->request.root, -1, session->may_fork,
+					       session->root, &facts->root_inode);
 	else if (config->chroot)
 		facts->root = config->chroot;
 	else if (config->pivot_root.count > 0)
 		facts->root = config->pivot_root.items[0];
 }
 
-void introduce_describe(struct session *session)
+/* What options name is looked up in the new place; of the rest it is told from outside. */
+static void describe_moved(struct session *session, int outside)
 {
-	const struct account *target = session->decision.target;
+	struct audit_facts *facts = &session->facts;
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (is_directory_open(session))
+		facts->directory =
+			locate_directory(session->moved_directory, outside, session->may_fork,
+					 session->directory, &facts->directory_inode);
+	else
+		facts->directory_inode.due = true;
+	if (!facts->root)
+		facts->root = locate_directory(root, outside, session->may_fork, session->root,
+					       &facts->root_inode);
+	else if (!session->config->client_chroot)
+		facts->root_inode.due = true;
+}
+
+/*
+ * A directory of before is a way out of a root directory that a module has set: the
+ * program starts in that of the same name, or in "/".  The name must be one that the client
+ * has not made up.
+ */
+int introduce_moved(struct session *session)
+{
+	const struct audit_facts *facts = &session->facts;
+	cleanup_fd int outside = take_fd(&session->outside);
+	bool usable = facts->directory && *facts->directory == '/' && !facts->directory_inode.due;
+
+	if (!session->granted.moved)
+		return 0;
+	session->moved_directory = process_open_directory(usable ? facts->directory : "/");
+	if (session->moved_directory < 0)
+		return session->moved_directory;
+	process_park(&session->moved_directory);
+	session->granted.directory = session->moved_directory;
+	describe_moved(session, outside);
+	return 0;
+}
+
+void introduce_request(struct session *session)
+{
 	const struct config *config = session->config;
 	struct audit_facts *facts = &session->facts;
-	const char *asked = session->decision.asked ? session->decision.asked->name : NULL;
 
 	for (int i = 0; i < 3 && !facts->tty; i++)
 		if (peer_tty(request_find_fd(&session->request, i), session->tty) == 0)
 			facts->tty = session->tty;
+	session->may_fork = !session->unrecorded && locate_may_fork();
 	describe_place(session);
+	session->outside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* or it stays unknown */
+	process_park(&session->outside);
+	facts->requested = true;
 	facts->fd_count = config->no_fds ? 0 : session->request.fd_count;
 	if (!config->no_fds && session->request.wait_number >= 0)
 		facts->fd_count--; /* dive's own; the program has it in wait mode 2 only */
-	facts->client = session->accounts.client.name;
-	facts->elevated = session->decision.elevated;
-	if (target->name)
-		(void)snprintf(session->account, sizeof(session->account), "%s", target->name);
-	else
-		(void)snprintf(session->account, sizeof(session->account), "%u", target->uid);
-	facts->account = session->account;
 	facts->command = session->words = list_words(config, &session->request);
 	plan_command(config, &session->request, session->command, sizeof(session->command));
+}
+
+void introduce_describe(struct session *session)
+{
+	struct audit_facts *facts = &session->facts;
+	const char *asked = session->decision.asked ? session->decision.asked->name : NULL;
+
+	facts->decided = true;
+	facts->elevated = session->decision.elevated;
 	if (asked)
 		(void)snprintf(session->asked, sizeof(session->asked),
 			       "%s must authenticate to run %s as %s through %s", asked,
-			       session->command, session->account, config->address);
-	tell_facts(session);
+			       session->command, session->account, session->config->address);
+}
+
+void introduce_plan(struct session *session)
+{
+	const struct plan *plan = &session->plan;
+	struct audit_facts *facts = &session->facts;
+
+	bool searched = plan->candidates[1] != NULL;
+
+	session->program_facts = (struct audit_program){
+		.uid = plan->change_ids ? plan->uid : getuid(),
+		.gid = plan->change_ids ? plan->gid : getgid(),
+		.euid = plan->change_ids ? plan->euid : geteuid(),
+		.egid = plan->change_ids ? plan->egid : getegid(),
+		.groups = plan->groups,
+		.group_count = plan->group_count,
+		.file = searched ? NULL : plan->candidates[0],
+		.path = searched ? environment_get(plan->envp, "PATH") : NULL,
+		.proc = session->channel.proc,
+	};
+	facts->program = &session->program_facts;
+	facts->command = plan->argv;
+	facts->namespaces = &session->namespaces;
+	facts->new_mounts = plan->root == PLAN_ROOT_PIVOT;
 }
 
 int introduce_terminal(struct session *session, struct fault *fault)

@@ -6,181 +6,32 @@
  * bounds leaves RECORD_COMMAND_MIN bytes for the command (asserted below), and only the
  * last field takes what is left.  The order serves readers that search instead of parse:
  * op, acct and the session's id come before anything a client can choose.
- *
- * The encoding is not left to audit_encode_nv_string(3) because that allocates, and
- * because it judges bytes above 0x7f by the sign of char, which differs between machines.
  */
-#include "record.h"
-
-#include "cleanup.h"
+#include "record_internal.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define PARTS_ROOM  32 /* " part= parts=" and their digits */
-#define NUMBER_ROOM 32 /* " name_cut=" of a short name, and 20 digits */
+#define PARTS_ROOM 32 /* " part= parts=" and their digits */
 
-/* Hex doubles a text; names and fixed fields of the longest record, and then the command. */
+/*
+ * Hex doubles a text; names and fixed fields of the longest record, and then the command.
+ * A spawn has groups, which need no hex, and a file in place of the reason.
+ */
 #define FIXED_ROOM 1024
-static_assert(FIXED_ROOM +
+static_assert(FIXED_ROOM + RECORD_GROUPS_MAX +
 			      2 * (3 * RECORD_NAME_MAX + 2 * RECORD_DIRECTORY_MAX + PEER_TTY_MAX +
 				   RECORD_REASON_MAX + RECORD_COMMAND_MIN) +
-			      8 * NUMBER_ROOM <=
+			      9 * RECORD_NUMBER_ROOM <=
 		      RECORD_TEXT_MAX,
 	      "everything fits with the command's share");
+static_assert(RECORD_FILE_MAX <= RECORD_REASON_MAX, "a spawn has the one and not the other");
 
 const char *const record_namespace_names[RECORD_NAMESPACES] = {
 	"mnt", "net", "pid", "user", "ipc", "uts", "cgroup", "time",
 };
-
-static size_t record_room(const struct record *record)
-{
-	return sizeof(record->text) - 1 - record->len;
-}
-
-__attribute__((format(printf, 2, 3))) static void record_add(struct record *record,
-							     const char *format, ...)
-{
-	va_list arguments;
-	int len;
-
-	va_start(arguments, format);
-	len = vsnprintf(record->text + record->len, record_room(record) + 1, format, arguments);
-	va_end(arguments);
-	assert(len >= 0 && (size_t)len <= record_room(record)); /* the bounds above */
-	if (len > 0)
-		record->len +=
-			(size_t)len < record_room(record) ? (size_t)len : record_room(record);
-}
-
-static void record_add_char(struct record *record, char c)
-{
-	assert(record_room(record) > 0);
-	if (record_room(record) == 0)
-		return;
-	record->text[record->len++] = c;
-	record->text[record->len] = '\0';
-}
-
-static bool is_plain(enum record_style style, const char *value, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)value[i];
-
-		if (c <= ' ' || c == '"' || c == '=')
-			return false;
-		if (style == RECORD_AUDIT && (c >= 0x7f || c == '\''))
-			return false;
-	}
-	/* in syslog's form an empty value, and one that looks like "unknown", need the quotes */
-	return style == RECORD_AUDIT || (len > 0 && !(len == 1 && value[0] == '?'));
-}
-
-static void record_add_hex(struct record *record, const char *value, size_t len)
-{
-	static const char digits[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)value[i];
-
-		record_add_char(record, digits[c >> 4]);
-		record_add_char(record, digits[c & 15]);
-	}
-}
-
-static void record_add_quoted(struct record *record, const char *value, size_t len)
-{
-	record_add_char(record, '"');
-	for (size_t i = 0; i < len; i++) {
-		if (value[i] == '"')
-			record_add_char(record, '"');
-		record_add_char(record, value[i]);
-	}
-	record_add_char(record, '"');
-}
-
-/* log_line() writes what is not plainly printable in up to four characters. */
-static size_t syslog_size(char c)
-{
-	if (c == '"')
-		return 2;
-	return c < ' ' || c > '~' || c == '\\' ? 4 : 1;
-}
-
-/* How many bytes of a value fit into `room` bytes when encoded; quotes are extra. */
-static size_t record_fit(enum record_style style, const char *value, size_t len, size_t room)
-{
-	size_t used = 0;
-
-	if (style == RECORD_AUDIT && is_plain(style, value, len))
-		return len < room ? len : room;
-	for (size_t i = 0; i < len; i++) {
-		used += style == RECORD_AUDIT ? 2 : syslog_size(value[i]);
-		if (used > room)
-			return i;
-	}
-	return len;
-}
-
-/*
- * Adds the first `len` bytes at `value`, of `total` there are, and a marker where that is
- * not all.  The caller has made sure of the room.
- */
-static void record_add_value(struct record *record, const char *name, const char *value, size_t len,
-			     size_t total)
-{
-	bool plain = is_plain(record->style, value, len);
-
-	record_add(record, " %s=", name);
-	if (record->style == RECORD_AUDIT && !plain)
-		record_add_hex(record, value, len);
-	else if (record->style == RECORD_SYSLOG && plain)
-		record_add(record, "%.*s", (int)len, value);
-	else
-		record_add_quoted(record, value, len);
-	if (len < total)
-		record_add(record, " %s_cut=%zu", name, total);
-}
-
-static void record_add_text(struct record *record, const char *name, const char *value, size_t max)
-{
-	size_t total = value == NULL ? 0 : strlen(value);
-
-	if (value == NULL)
-		record_add(record, " %s=?", name);
-	else
-		record_add_value(record, name, value, total < max ? total : max, total);
-}
-
-/* The room for the value of a field that comes last, but for `reserve` bytes. */
-static size_t record_last_room(const struct record *record, const char *name, size_t reserve)
-{
-	size_t frame = strlen(name) + strlen(" =\"\"") + NUMBER_ROOM + reserve;
-	size_t room = record_room(record);
-
-	/* What has been added grows in syslog, too; see syslog_size(). */
-	for (size_t i = 0; record->style == RECORD_SYSLOG && i < record->len; i++)
-		frame += record->text[i] == '"' ? 0 : syslog_size(record->text[i]) - 1;
-	return room > frame ? room - frame : 0;
-}
-
-/* Adds the last text of a record, which may take all the room that is left. */
-static void record_add_last(struct record *record, const char *name, const char *value, size_t len,
-			    size_t total)
-{
-	size_t room = record_last_room(record, name, 0);
-
-	record_add_value(record, name, value, record_fit(record->style, value, len, room), total);
-}
-
-static void record_add_id(struct record *record, const char *name, uint32_t id)
-{
-	/* 4294967295 is how the kernel itself writes an unset login uid or session */
-	record_add(record, " %s=%" PRIu32, name, id);
-}
 
 static void record_begin(struct record *record, enum record_style style, const char *op)
 {
@@ -229,16 +80,73 @@ static void record_add_who(struct record *record, const struct audit_facts *fact
 
 static void record_add_what(struct record *record, const struct audit_facts *facts)
 {
-	record_add(record, " elevated=%s auid_kept=%s", facts->elevated ? "yes" : "no",
+	record_add(record, " elevated=%s auid_kept=%s",
+		   !facts->decided   ? "?"
+		   : facts->elevated ? "yes"
+				     : "no",
 		   facts->login_uid_kept ? "yes" : "no");
 	record_add_text(record, "tty", facts->tty, PEER_TTY_MAX);
-	record_add(record, " fds=%zu", facts->fd_count);
+	if (facts->requested)
+		record_add(record, " fds=%zu", facts->fd_count);
+	else
+		record_add(record, " fds=?");
+}
+
+/* "0,4,27": as many as there is room for, and how long the whole list would be. */
+static void record_add_groups(struct record *record, const gid_t *groups, size_t count)
+{
+	size_t used = 0;
+	size_t total = 0;
+
+	record_add(record, " target_groups=%s", count == 0 ? "none" : "");
+	for (size_t i = 0; i < count; i++) {
+		char text[16];
+		int len = snprintf(text, sizeof(text), "%s%" PRIu32, i ? "," : "", groups[i]);
+
+		if (total == used && used + (size_t)len <= RECORD_GROUPS_MAX) {
+			record_add(record, "%s", text);
+			used += (size_t)len;
+		}
+		total += (size_t)len;
+	}
+	if (total > used)
+		record_add(record, " target_groups_cut=%zu", total);
+}
+
+/*
+ * As whom, in numbers, and what: argv[0] may be anything, "-bash" for a login shell.  acct= is the
+ * account that was looked up; -e and -g make something else of it, and several accounts may have
+ * the number of root.
+ */
+static void record_add_program(struct record *record, const struct audit_program *program)
+{
+	if (program == NULL)
+		return;
+	record_add_id(record, "target_uid", program->uid);
+	record_add_id(record, "target_gid", program->gid);
+	record_add_id(record, "target_euid", program->euid);
+	record_add_id(record, "target_egid", program->egid);
+	record_add_groups(record, program->groups, program->group_count);
+	record_add_text(record, program->file != NULL ? "file" : "path",
+			program->file != NULL ? program->file : program->path, RECORD_FILE_MAX);
+}
+
+/* A name that is not confirmed may lead elsewhere; then there is what does not lie. */
+static void record_add_place(struct record *record, const char *field, const char *name,
+			     const struct locate_inode *inode)
+{
+	record_add_text(record, field, name, RECORD_DIRECTORY_MAX);
+	if (inode->due && inode->number != 0)
+		record_add(record, " %s_dev=%" PRIu32 ":%" PRIu32 " %s_ino=%" PRIu64, field,
+			   inode->major, inode->minor, field, inode->number);
+	else if (inode->due)
+		record_add(record, " %s_dev=? %s_ino=?", field, field);
 }
 
 static void record_add_where(struct record *record, const struct audit_facts *facts)
 {
-	record_add_text(record, "cwd", facts->directory, RECORD_DIRECTORY_MAX);
-	record_add_text(record, "root", facts->root, RECORD_DIRECTORY_MAX);
+	record_add_place(record, "cwd", facts->directory, &facts->directory_inode);
+	record_add_place(record, "root", facts->root, &facts->root_inode);
 }
 
 static void record_add_command(struct record *record, const struct audit_facts *facts)
@@ -339,6 +247,7 @@ void record_spawn(enum record_style style, const struct audit_facts *facts,
 	record_add_result(ret, true);
 	record_add_who(ret, facts);
 	record_add_what(ret, facts);
+	record_add_program(ret, facts->program);
 	record_add_namespaces(ret, namespaces);
 	record_add_where(ret, facts);
 	if (facts->command)
@@ -409,57 +318,4 @@ void record_gateway(enum record_style style, const char *gateway, bool start, co
 	record_add_text(ret, "gateway", gateway, RECORD_NAME_MAX);
 	if (text != NULL)
 		record_add_last(ret, "info", text, strlen(text), strlen(text));
-}
-
-/* Where record_join() writes: counts everything, stores what fits. */
-struct join {
-	char *buffer;
-	size_t size;
-	size_t total;
-};
-
-static void join_add(struct join *join, const char *text, size_t len)
-{
-	size_t room = join->total < join->size - 1 ? join->size - 1 - join->total : 0;
-
-	if (room > 0)
-		memcpy(join->buffer + join->total, text, len < room ? len : room);
-	join->total += len;
-}
-
-static void join_add_word(struct join *join, const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789_@%+=:,./-";
-
-	if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
-		join_add(join, word, strlen(word));
-		return;
-	}
-	join_add(join, "'", 1);
-	for (;;) {
-		size_t len = strcspn(word, "'");
-
-		join_add(join, word, len);
-		word += len;
-		if (*word == '\0')
-			break;
-		join_add(join, "'\\''", 4);
-		word++;
-	}
-	join_add(join, "'", 1);
-}
-
-size_t record_join(char *const *argv, char *buffer, size_t size)
-{
-	struct join join = { .buffer = buffer, .size = size };
-
-	assert(size > 0);
-	for (size_t i = 0; argv[i] != NULL; i++) {
-		if (i > 0)
-			join_add(&join, " ", 1);
-		join_add_word(&join, argv[i]);
-	}
-	buffer[join.total < size - 1 ? join.total : size - 1] = '\0';
-	return join.total;
 }

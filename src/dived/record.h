@@ -42,7 +42,9 @@
 
 #define RECORD_NAME_MAX	     128 /* bytes kept of an account's name or a gateway's address */
 #define RECORD_DIRECTORY_MAX 512 /* of a directory */
+#define RECORD_FILE_MAX	     512 /* of the file to be executed, or the list of directories */
 #define RECORD_REASON_MAX    512 /* of the text of a fault */
+#define RECORD_GROUPS_MAX    128 /* of a list of groups, which is cut between two */
 #define RECORD_COMMAND_MIN   1024
 #define RECORD_COMMAND_MAX   32768
 

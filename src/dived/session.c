@@ -43,8 +43,10 @@ static int read_request(struct session *session, struct fault *fault)
 				 deadline_after((int64_t)session->config->request_timeout * 1000),
 				 &session->request, &reason);
 	process_vacate(session->in->occupied);
-	if (r == 0)
+	if (r == 0) {
+		introduce_request(session);
 		return 0;
+	}
 	session->silent = r == -ENOTCONN; /* whoever looks whether somebody listens */
 	(void)fault_set(fault, MESSAGE_LAYER_REQUEST, "receive", r < 0 ? -r : EPROTO, "%s",
 			reason ? reason : "no room for the descriptors");
@@ -120,24 +122,6 @@ static int set_groups(struct session *session, struct fault *fault)
 		 : 0;
 }
 
-/*
- * Where a module has changed the root directory or the mount namespace, a directory
- * of before is a way out: the program starts in that of the same name, or in "/".
- */
-static int enter_place(struct session *session)
-{
-	const char *path = session->facts.directory;
-
-	if (!session->granted.moved)
-		return 0;
-	session->moved_directory = process_open_directory(path && *path == '/' ? path : "/");
-	if (session->moved_directory < 0)
-		return session->moved_directory;
-	process_park(&session->moved_directory);
-	session->granted.directory = session->moved_directory;
-	return 0;
-}
-
 /* Opens the PAM session.  What the child needs is made before modules lower limits. */
 static int open_session(struct session *session, struct fault *fault)
 {
@@ -167,7 +151,7 @@ static int open_session(struct session *session, struct fault *fault)
 	r = process_capture(&session->before, &session->granted, &session->groups);
 	child_renew(&session->channel);
 	if (r == 0)
-		r = enter_place(session);
+		r = introduce_moved(session);
 	if (r == 0 && session->decision.pam) {
 		session->pam_environment = pam_getenvlist(session->auth.pamh);
 		r = session->pam_environment ? 0 : -ENOMEM;
@@ -261,15 +245,13 @@ static int spawn(struct session *session, struct fault *fault)
 		r = check_client(session, fault);
 	if (r)
 		return r;
-	session->facts.command = session->plan.argv;
+	introduce_plan(session);
 	if (must_execute_here(session)) {
 		if (session->config->namespaces)
 			holder_end(session->config->namespaces); /* the descriptors keep them */
 		return child_execute(&session->plan, &session->channel, session->in->messages,
 				     fault);
 	}
-	session->facts.namespaces = &session->namespaces;
-	session->facts.new_mounts = session->plan.root == PLAN_ROOT_PIVOT;
 	introduce_login_uid(session); /* a module may have given it another: pam_loginuid */
 	r = session->unrecorded ? 0 : audit_spawn(&session->audit, &session->facts, fault);
 	if (r)
@@ -433,6 +415,7 @@ static void release(struct session *session)
 	peer_done(&session->peer);
 	audit_done(&session->audit);
 	close_fd(&session->signals);
+	close_fd(&session->outside);
 	close_fd(&session->moved_directory);
 	audit_close_login(&session->login);
 }
@@ -469,6 +452,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 		.peer = { .pidfd = -1 },
 		.audit = { .fd = -1 },
 		.signals = -1,
+		.outside = -1,
 		.moved_directory = -1,
 		.login = { -1, -1 },
 		.channel = CHILD_CHANNEL_CLOSED,

@@ -41,11 +41,14 @@ struct session {
 	struct watchdog watchdog;
 	struct audit audit;
 	struct audit_facts facts;
+	struct audit_program program_facts; /* behind facts.program */
 	struct namespace_set namespaces;
 	struct child_channel channel;
 	int signals;	     /* owned */
+	int outside;	     /* owned: the root directory before modules run */
 	int moved_directory; /* owned, behind granted.directory */
 	struct audit_login login;
+	bool may_fork; /* to find names: locate.h */
 	int64_t started;
 	pid_t program;	 /* 0 until it is executed */
 	bool took_pam;	 /* the handle of the input is in `auth` */
@@ -77,11 +80,26 @@ int introduce_identify(struct session *session, struct fault *fault);
 /* Carries it over, and notes whether it could be: again after modules have run. */
 void introduce_login_uid(struct session *session);
 
-/* Looks up client, target and whoever is to be asked. */
+/*
+ * Fills what records and prompts say about a request, as soon as it has been read: whatever
+ * refuses it is to be recorded with it.
+ */
+void introduce_request(struct session *session);
+
+/* Looks up client, target and whoever is to be asked; what is found is recorded. */
 int introduce_accounts(struct session *session, struct fault *fault);
 
-/* Fills what records and prompts say about the request, after plan_decide(). */
+/* Adds what has been decided, after plan_decide(). */
 void introduce_describe(struct session *session);
+
+/*
+ * Where a module has changed the root directory or the mount namespace: finds where the
+ * program will start, and describes it anew.  Return: 0; -errno.
+ */
+int introduce_moved(struct session *session);
+
+/* Adds what the plan has made of it, for the record of the spawn. */
+void introduce_plan(struct session *session);
 
 /* Judges the terminal of DIVE_TERMINAL, if it is to be taken.  Return: 0; -EACCES. */
 int introduce_terminal(struct session *session, struct fault *fault);

@@ -94,8 +94,8 @@ static void expect_sessions(const enum trail_kind *kinds, size_t count)
 	}
 }
 
-static const enum trail_kind alice_as_root[] = { AS_ROOT,  FORCED,  NOT_FOUND, INETD,
-						 EXECUTED, HUNG_UP, KILLED,    OPEN };
+static const enum trail_kind alice_as_root[] = { AS_ROOT, AS_EFFECTIVE, AS_TOOR, FORCED, NOT_FOUND,
+						 INETD,	  EXECUTED,	HUNG_UP, KILLED, OPEN };
 
 static void test_as_root(void **state)
 {
@@ -251,8 +251,8 @@ static void test_searches(void **state)
 		/* The directory of this name is not an account, a namespace or a result. */
 		{ "ausearch --raw -m USER_CMD -f 'acct=\"root\"'", { AS_BOB }, 1 },
 		{ "ausearch --raw -m ALL | grep -e ' ns_net=1 ' -e 'acct=\"bob\".* ns_net='",
-		  { AS_BOB, SIGNALLED },
-		  2 },
+		  { AS_BOB, AS_EFFECTIVE, SIGNALLED },
+		  3 },
 	};
 
 	(void)state;

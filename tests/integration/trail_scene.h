@@ -36,6 +36,8 @@ enum trail_kind {
 	AS_ROOT,
 	AS_BOB, /* and claims to be root, in every place where a client can write */
 	BOB_AS_ROOT,
+	AS_EFFECTIVE,
+	AS_TOOR, /* another account of uid 0 */
 	FORCED,
 	IN_NAMESPACE,
 	SIGNALLED,
@@ -103,6 +105,22 @@ static const struct trail_row trail_rows[TRAIL_PLAIN] = {
 			  { "-S", "true" },
 			  0,
 			  false },
+	[AS_EFFECTIVE] = { "as bob, with the power of root",
+			   { "-u", "bob", "-e", "root", "-a", "never" },
+			   "alice",
+			   TRAIL_ALICE,
+			   NULL,
+			   { "-S", "true" },
+			   0,
+			   false },
+	[AS_TOOR] = { "as root of another name",
+		      { "-u", "toor", "-a", "never" },
+		      "alice",
+		      TRAIL_ALICE,
+		      NULL,
+		      { "-S", "true" },
+		      0,
+		      false },
 	[FORCED] = { "a forced command",
 		     { "-u", "root", "--", "/bin/echo", "forced words" },
 		     "alice",
@@ -364,6 +382,8 @@ static void play(void)
 {
 	MUST(mkdir(ODD_DIRECTORY, 0755));
 	MUST(chown(ODD_DIRECTORY, SANDBOX_UID_ALICE, SANDBOX_UID_ALICE));
+	sandbox_account_line("/etc/passwd", "toor", "toor:x:0:2042:root again:/root:/bin/sh");
+	sandbox_account_line("/etc/shadow", "toor", "toor:*:20000:0:99999:7:::");
 	make_namespace();
 	for (enum trail_kind kind = 0; kind < TRAIL_PLAIN; kind++)
 		play_row(kind);

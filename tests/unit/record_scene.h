@@ -28,6 +28,16 @@ static const struct record_namespaces namespaces = {
 	.inode = { 4026531841, 4026531840, 4026531836, 4026531837, 4026531839, 4026531838, 0, 1 },
 };
 
+static const gid_t groups_example[] = { 0, 27 };
+static const struct audit_program program_example = {
+	.euid = 1000,
+	.egid = 1001,
+	.groups = groups_example,
+	.group_count = 2,
+	.file = "/bin/sh",
+	.proc = -1,
+};
+
 static inline struct peer peer_example(void)
 {
 	return (struct peer){
@@ -52,9 +62,12 @@ static inline struct audit_facts facts_example(const struct peer *peer, char *co
 		.root = "/",
 		.command = command,
 		.tty = "/dev/pts/3",
+		.requested = true,
 		.fd_count = 3,
+		.decided = true,
 		.elevated = true,
 		.login_uid_kept = true,
+		.program = &program_example,
 	};
 }
 

@@ -18,7 +18,9 @@ static void test_spawn_text(void **state)
 			    "\" gateway=\"/run/dive/root\""
 			    " client=\"bob\" client_uid=1000 client_pid=4242"
 			    " client_auid=4294967295 client_ses=7 elevated=yes auid_kept=yes"
-			    " tty=\"/dev/pts/3\" fds=3 ns_mnt=4026531841 ns_net=4026531840"
+			    " tty=\"/dev/pts/3\" fds=3 target_uid=0 target_gid=0"
+			    " target_euid=1000 target_egid=1001 target_groups=0,27"
+			    " file=\"/bin/sh\" ns_mnt=4026531841 ns_net=4026531840"
 			    " ns_pid=4026531836 ns_user=4026531837 ns_ipc=4026531839"
 			    " ns_uts=4026531838 ns_cgroup=? ns_time=1 cwd=\"/home/bob\" root=\"/\""
 			    " cmd=2F62696E2F7368202D6320276563686F20686927");
@@ -39,9 +41,64 @@ static void test_unknown_values(void **state)
 	assert_sound(&record);
 	assert_non_null(strstr(record.text, " acct=? "));
 	assert_non_null(strstr(record.text, " client=? "));
-	assert_non_null(strstr(record.text, " tty=? "));
+	assert_non_null(strstr(record.text, " elevated=? "));
+	assert_non_null(strstr(record.text, " tty=? fds=? "));
 	assert_non_null(strstr(record.text, " cwd=? root=? cmd=?"));
 	assert_null(strstr(record.text, "client_uid"));
+}
+
+/* Numbers are not cut in the middle: 1 is a group, too. */
+static void test_groups(void **state)
+{
+	static gid_t many[65536];
+	static const struct {
+		size_t count;
+		const char *expected;
+	} cases[] = {
+		{ 0, " target_groups=none path=? ns_" },
+		{ 1, " target_groups=4294967290 path=? ns_" },
+		{ 11,
+		  " target_groups=4294967290,4294967290,4294967290,4294967290,4294967290,"
+		  "4294967290,4294967290,4294967290,4294967290,4294967290,4294967290 path=? ns_" },
+		{ 12, " target_groups=4294967290,4294967290,4294967290,4294967290,4294967290,"
+		      "4294967290,4294967290,4294967290,4294967290,4294967290,4294967290"
+		      " target_groups_cut=131 path=? ns_" },
+		{ 65536, " target_groups=4294967290,4294967290,4294967290,4294967290,4294967290,"
+			 "4294967290,4294967290,4294967290,4294967290,4294967290,4294967290"
+			 " target_groups_cut=720895 path=? ns_" },
+	};
+	struct audit_program program = { .groups = many };
+	struct audit_facts facts = facts_example(NULL, NULL);
+	struct record record;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = 4294967290;
+	facts.program = &program;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		program.group_count = cases[i].count;
+		spawn_record(RECORD_AUDIT, &facts, &namespaces, &record);
+		assert_sound(&record);
+		assert_non_null(strstr(record.text, cases[i].expected));
+	}
+}
+
+/* A name that may lead elsewhere comes with the directory itself; any other stands alone. */
+static void test_unconfirmed_places(void **state)
+{
+	struct audit_facts facts = facts_example(NULL, NULL);
+	struct record record;
+
+	(void)state;
+	facts.directory_inode = (struct locate_inode){ true, 8, 1, 77 };
+	spawn_record(RECORD_AUDIT, &facts, &namespaces, &record);
+	assert_non_null(
+		strstr(record.text, " cwd=\"/home/bob\" cwd_dev=8:1 cwd_ino=77 root=\"/\" cmd="));
+	facts.directory = NULL;
+	facts.root_inode.due = true;
+	spawn_record(RECORD_SYSLOG, &facts, &namespaces, &record);
+	assert_non_null(strstr(record.text,
+			       " cwd=? cwd_dev=8:1 cwd_ino=77 root=/ root_dev=? root_ino=? cmd="));
 }
 
 /* What ausearch(8) finds first where it looks for "uid=" is one at which it stops. */
@@ -209,6 +266,14 @@ static void test_long_command(void **state)
 static void test_worst_case_fits(void **state)
 {
 	static char bad[100001];
+	static gid_t many[65536];
+	const struct audit_program program = { .uid = UINT32_MAX,
+					       .gid = UINT32_MAX,
+					       .euid = UINT32_MAX,
+					       .egid = UINT32_MAX,
+					       .groups = many,
+					       .group_count = ARRAY_LEN(many),
+					       .path = bad };
 	char *argv[] = { bad, bad, NULL };
 	struct peer peer = { .uid = UINT32_MAX,
 			     .gid = UINT32_MAX,
@@ -216,8 +281,21 @@ static void test_worst_case_fits(void **state)
 			     .login_uid = UINT32_MAX,
 			     .session_id = UINT32_MAX,
 			     .pidfd = -1 };
-	struct audit_facts facts = { bad,  bad, bad,	  bad,	 &peer, bad,  bad,
-				     argv, bad, SIZE_MAX, false, false, NULL, false };
+	struct audit_facts facts = { .id = bad,
+				     .gateway = bad,
+				     .account = bad,
+				     .client = bad,
+				     .peer = &peer,
+				     .directory = bad,
+				     .root = bad,
+				     .directory_inode = { true, UINT32_MAX, UINT32_MAX,
+							  UINT64_MAX },
+				     .root_inode = { true, UINT32_MAX, UINT32_MAX, UINT64_MAX },
+				     .command = argv,
+				     .tty = bad,
+				     .requested = true,
+				     .fd_count = SIZE_MAX,
+				     .program = &program };
 	struct record_namespaces most;
 	struct fault fault = { .layer = MESSAGE_LAYER_AUTHENTICATION,
 			       .step = bad,
@@ -230,12 +308,14 @@ static void test_worst_case_fits(void **state)
 	memset(bad, '"', sizeof(bad) - 1);
 	fault.step = "a-step-with-a-very-long-name";
 	memset(fault.text, '\n', sizeof(fault.text) - 1);
-	memset(&most, 0xff, sizeof(most));
+	memset(&most, 0xfe, sizeof(most)); /* 20 digits each */
+	memset(many, 0xff, sizeof(many));
 	spawn_record(RECORD_AUDIT, &facts, &most, &record);
 	assert_sound(&record);
 	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
 	assert_non_null(strstr(record.text, " cwd_cut=100000 "));
 	assert_non_null(strstr(record.text, " acct_cut=100000 "));
+	assert_non_null(strstr(record.text, " path_cut=100000 "));
 	record_refuse(RECORD_AUDIT, &facts, &fault, &record);
 	assert_sound(&record);
 	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
@@ -369,6 +449,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
 		TEST(test_spawn_text),	     TEST(test_unknown_values),
+		TEST(test_groups),	     TEST(test_unconfirmed_places),
 		TEST(test_uuid_comes_first), TEST(test_hostile_values),
 		TEST(test_syslog_values),    TEST(test_words_can_be_told_apart),
 		TEST(test_long_command),     TEST(test_worst_case_fits),
