@@ -42,7 +42,8 @@ struct connection {
 	int pidfd;
 	int64_t deadline;    /* WAITING, HANDED: give up; else: the session is killed */
 	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
-	bool done;	     /* the session has recorded everything */
+	bool recorded;	     /* the session has written its own end */
+	bool done;	     /* nothing is owed any more, by the session or by us */
 	bool killed;	     /* its time was over */
 	bool retried;	     /* a broken service has been loaded again for it */
 	const char *lost;    /* why the session is dead or about to be; NULL when it lives */

@@ -4,8 +4,8 @@
  * FREE → WAITING (no template ready) → HANDED (to a template) → PENDING (its
  * session has said HELLO; our copy of the connection is closed, then GO) → OPEN
  * (verdict) → FREE at the end of file of the control socket.  A session that
- * ends without DONE has died: that is recorded, and before the verdict it counts
- * as a failed authentication of its uid.
+ * ends without DONE has died: that is recorded, unless its end is already, and
+ * before the verdict it counts as a failed authentication of its uid.
  */
 #include "cleanup.h"
 #include "control.h"
@@ -217,6 +217,9 @@ static void handle(struct listener *listener, struct connection *connection,
 	case CONTROL_HUNG:
 		connection->lost = phase_name((enum phase)message->value);
 		break;
+	case CONTROL_RECORDED:
+		connection->recorded = true;
+		break;
 	case CONTROL_DONE:
 		connection->done = true;
 		break;
@@ -225,7 +228,11 @@ static void handle(struct listener *listener, struct connection *connection,
 	}
 }
 
-/* A session has ended without having recorded everything. */
+/*
+ * A session has ended before it was done.  The record of its end, or of its refusal, may
+ * be there already: then PAM, which comes after it, has not been closed, and only the log
+ * says so.
+ */
 static void record_lost(struct listener *listener, struct connection *connection)
 {
 	bool before = connection->state != CONNECTION_OPEN;
@@ -236,6 +243,12 @@ static void record_lost(struct listener *listener, struct connection *connection
 	if (before)
 		admission_result(&listener->admission, connection->uid, connection->serial,
 				 deadline_after(DIED_MS));
+	if (connection->recorded) {
+		log_warning("%s: id=%s uid=%u: the session was lost (%s), and PAM has not been "
+			    "closed",
+			    facts.gateway, facts.id, peer.uid, what);
+		return;
+	}
 	pid_t pid =
 		disposable_lost((enum config_audit)listener->config->audit, &facts, before, what);
 	if (pid > 0)
