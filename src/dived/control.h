@@ -8,6 +8,9 @@
  * (RECORDED) and when nothing is left to be done (DONE).  End of file without DONE
  * means that the session died; without RECORDED its end is the listener's to record.
  *
+ * A session without a listener tells a recorder (recorder.h) the same, which never
+ * answers: there is no HELLO and no ASK.
+ *
  * GO comes after the listener has closed its own copy of the connection, so
  * that closing it for the last time, which can block, is never the listener's.
  */

@@ -88,7 +88,7 @@ static int authenticate(struct session *session, struct fault *fault)
 static int look_up_accounts(struct session *session, struct fault *fault)
 {
 	unsigned seconds = session->config->auth_timeout + WATCHDOG_GRACE_S;
-	int r = watchdog_init(session->conn, session->in->control, &session->watchdog);
+	int r = watchdog_init(session->conn, session->heard, &session->watchdog);
 
 	if (r == 0)
 		r = watchdog_arm(&session->watchdog, PHASE_NAMES, seconds);
@@ -471,6 +471,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 	*session = (struct session){
 		.in = input,
 		.conn = input->conn,
+		.heard = input->control >= 0 ? input->control : input->recorder,
 		.peer = { .pidfd = -1 },
 		.audit = { .fd = -1 },
 		.signals = -1,

@@ -31,6 +31,8 @@
 #define REFUSALS_MAX 16	 /* at work at a time; more wait in the socket's queue */
 #define SHORTAGE_MS  200 /* between attempts when descriptors or processes run out */
 #define SAY_MS	     1000
+#define FDS_MAX	     1024  /* of -J, as many as a client may send */
+#define FD_LIMIT     65536 /* their numbers are below this */
 
 /* Reaps those refusals that are over.  The holder, if there is one, is not waited for here. */
 static unsigned reap(pid_t *refusals, unsigned count)
@@ -277,6 +279,21 @@ int single_judge(const struct config *config, int conn, char *error, size_t erro
 	admit_record((enum config_audit)config->audit, &facts, conn, text);
 	single_refuse(conn, text);
 	return complain(error, error_size, text);
+}
+
+int single_take_descriptors(struct config *config, const struct process_fds *fds, char *error,
+			    size_t error_size)
+{
+	struct config_inherited *own = &config->inherited;
+
+	own->fds = fds->list;
+	while (own->fd_count < fds->count && fds->list[own->fd_count] < FD_LIMIT)
+		own->fd_count++;
+	if (own->fd_count <= FDS_MAX)
+		return 0;
+	(void)snprintf(error, error_size, "-J: more than %d descriptors are open (-O passes none)",
+		       FDS_MAX);
+	return config->no_fds ? 0 : -EINVAL;
 }
 
 int single_pass_on(const struct session_result *result)

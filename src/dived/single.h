@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "notify.h"
+#include "process.h"
 #include "session.h"
 #include "socket.h"
 
@@ -49,6 +50,13 @@ int single_judge(const struct config *config, int conn, char *error, size_t erro
 
 /* Tells the client of -i that it cannot be served.  `text` is one line. */
 void single_refuse(int conn, const char *text);
+
+/*
+ * What whoever starts dived -J hands to its program.  `fds` is borrowed for good.
+ * Return: 0; -EINVAL with one line in `error`.
+ */
+int single_take_descriptors(struct config *config, const struct process_fds *fds, char *error,
+			    size_t error_size);
 
 /*
  * The exit status that `result` means.  Where a signal ended the program this process
