@@ -253,7 +253,8 @@ static int serve_once(struct serving *serving, struct gateway_sockets *sockets)
 		renew_service(serving);
 		run_session(serving, conn, NULL);
 	} else if (conn >= 0) {
-		single_refuse(conn, "the gateway cannot serve; its log says why");
+		single_refuse((enum config_audit)config->audit, conn, serving->error,
+			      SINGLE_CANNOT_SERVE);
 	}
 	(void)notify_stopping(&serving->notify);
 	notify_done(&serving->notify);
@@ -283,7 +284,8 @@ static int serve_inetd(struct serving *serving, int conn)
 		ready(serving);
 		run_session(serving, conn, NULL);
 	} else {
-		single_refuse(conn, "the gateway cannot serve; its log says why");
+		single_refuse((enum config_audit)serving->config->audit, conn, serving->error,
+			      SINGLE_CANNOT_SERVE);
 	}
 	int status = finish(serving, r);
 	serving->config->address = "-i"; /* `name` ends here */
@@ -420,7 +422,8 @@ static int complain(const struct inherited *inherited, const char *error)
 		(void)fprintf(stderr, "dived: %s (dived --help lists the options)\n", error);
 	} else {
 		log_error("%s", error);
-		single_refuse(inherited->conn, "the gateway cannot serve; its log says why");
+		/* Without a config there is no --audit either. */
+		single_refuse(CONFIG_AUDIT_AUTO, inherited->conn, error, SINGLE_CANNOT_SERVE);
 	}
 	return STATUS_USAGE;
 }

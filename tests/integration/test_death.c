@@ -344,9 +344,9 @@ static void test_dive_dies(void **state)
 /* By the listener, as the client's. */
 static void expect_lost(struct scene *scene, enum moment moment)
 {
-	const char *text = audit_stream_expect(
-		&scene->stream, moment < RUNNING ? AUDIT_USER_AUTH : AUDIT_USER_END, "op=dive:lost",
-		ADDRESS, "res=failed", NULL);
+	const char *text = audit_stream_expect(&scene->stream,
+					       moment < RUNNING ? AUDIT_USER_AUTH : AUDIT_USER_END,
+					       "op=dive:lost", ADDRESS, "res=failed", NULL);
 	char id[64];
 
 	assert_non_null(strstr(text, " auid=" LOGIN_UID " "));
