@@ -4,8 +4,12 @@
  * One SOCK_SEQPACKET pair a connection.  The session identifies itself (HELLO,
  * with a pidfd), waits for GO, reports what the listener must know should the
  * session die (FACTS), asks before an answer reaches a PAM module (ASK), and
- * says when it no longer counts as pending (VERDICT) and when all is recorded
- * (DONE).  End of file without DONE means that the session died.
+ * says when it no longer counts as pending (VERDICT), when its end is recorded
+ * (RECORDED) and when nothing is left to be done (DONE).  End of file without DONE
+ * means that the session died; without RECORDED its end is the listener's to record.
+ *
+ * A session without a listener tells a recorder (recorder.h) the same, which never
+ * answers: there is no HELLO and no ASK.
  *
  * GO comes after the listener has closed its own copy of the connection, so
  * that closing it for the last time, which can block, is never the listener's.
@@ -28,7 +32,8 @@ enum control_type {
 	CONTROL_LIMIT,	   /* session: value seconds that this phase may last, 0 no limit */
 	CONTROL_VERDICT,   /* session: admitted, no longer pending */
 	CONTROL_HUNG,	   /* session's watchdog: value is the enum phase that did not return */
-	CONTROL_DONE,	   /* session: everything recorded, about to exit */
+	CONTROL_RECORDED,  /* session: its end is recorded, and PAM is yet to be closed */
+	CONTROL_DONE,	   /* session: closed as well, about to exit */
 };
 
 struct control {

@@ -93,16 +93,12 @@ pid_t disposable_close(int *sock)
 	_exit(0);
 }
 
-pid_t disposable_lost(enum config_audit mode, const struct audit_facts *facts, bool before_verdict,
-		      const char *what)
+pid_t disposable_lost(enum config_audit mode, const char *gateway, const struct witness *witness)
 {
 	pid_t pid = disposable_fork(NULL, 0);
-	struct audit audit;
 
 	if (pid)
 		return pid;
-	(void)audit_set_login_uid(facts->peer->login_uid); /* else the record says dived's own */
-	if (audit_init(mode, &audit) == 0)
-		audit_lost(&audit, facts, before_verdict, what);
+	witness_write(witness, mode, gateway);
 	_exit(0);
 }

@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "message.h"
+#include "witness.h"
 
 #include <sys/types.h>
 
@@ -35,9 +36,5 @@ pid_t disposable_refuse(int *conn, enum config_audit mode, const struct audit_fa
  */
 pid_t disposable_close(int *sock);
 
-/*
- * Writes the records of a session that died (audit_lost()), with the client's
- * login uid.  Return: the child's id; -errno.
- */
-pid_t disposable_lost(enum config_audit mode, const struct audit_facts *facts, bool before_verdict,
-		      const char *what);
+/* Writes the record of a lost session (witness_write()).  Return: the child's id; -errno. */
+pid_t disposable_lost(enum config_audit mode, const char *gateway, const struct witness *witness);

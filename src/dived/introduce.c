@@ -42,8 +42,8 @@ int introduce_announce(struct session *session)
 
 void introduce_tell(const struct session *session, enum control_type type, uint32_t value)
 {
-	if (session->in->control >= 0) /* a listener that has gone is no reason to stop */
-		(void)control_tell(session->in->control, type, value);
+	if (session->heard >= 0) /* a listener that has gone is no reason to stop */
+		(void)control_tell(session->heard, type, value);
 }
 
 /* What the listener needs for the record if this process dies. */
@@ -53,8 +53,8 @@ static void tell_facts(const struct session *session)
 
 	(void)snprintf(message.id, sizeof(message.id), "%s", session->id);
 	(void)snprintf(message.account, sizeof(message.account), "%s", session->account);
-	if (session->in->control >= 0)
-		(void)control_send(session->in->control, &message, -1); /* as above */
+	if (session->heard >= 0)
+		(void)control_send(session->heard, &message, -1); /* as above */
 }
 
 void introduce_login_uid(struct session *session)

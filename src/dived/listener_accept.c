@@ -106,9 +106,9 @@ static const char *judge(const struct listener *listener, int conn, struct conne
 	struct ucred credentials = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	const char *refusal = admit_judge(listener->config, conn, abstract, &credentials, exempt);
 
-	connection->uid = credentials.uid;
-	connection->gid = credentials.gid;
-	connection->pid = credentials.pid;
+	connection->witness.peer.uid = credentials.uid;
+	connection->witness.peer.gid = credentials.gid;
+	connection->witness.peer.pid = credentials.pid;
 	return refusal;
 }
 
@@ -127,11 +127,12 @@ static void admit(struct listener *listener, unsigned socket, int *conn,
 		.control = -1,
 		.pidfd = -1,
 		.deadline = now + (int64_t)listener->config->request_timeout * 1000,
-		.login_uid = PEER_UNSET,
+		.witness.peer = { .login_uid = PEER_UNSET, .session_id = PEER_UNSET, .pidfd = -1 },
 	};
 	refusal = judge(listener, *conn, connection, &exempt);
 	if (!refusal)
-		refusal = admission_enter(&listener->admission, connection->uid, exempt, now);
+		refusal = admission_enter(&listener->admission, connection->witness.peer.uid,
+					  exempt, now);
 	connection->conn = take_fd(conn);
 	if (refusal) {
 		connection->state = CONNECTION_REFUSED;

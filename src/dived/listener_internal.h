@@ -17,6 +17,7 @@
 #include "socket.h"
 #include "template.h"
 #include "watchdog.h"
+#include "witness.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,24 +34,17 @@ enum connection_state {
 struct connection {
 	enum connection_state state;
 	uint64_t serial; /* > 0, never reused */
-	uid_t uid;	 /* SO_PEERCRED */
-	gid_t gid;
-	pid_t pid;	 /* for records */
+	struct witness witness;
 	unsigned socket; /* which of the gateway's it came by */
 	int conn;	 /* held until the session has it for sure; -1 then */
 	int control;
 	int pidfd;
 	int64_t deadline;    /* WAITING, HANDED: give up; else: the session is killed */
 	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
-	bool done;	     /* the session has recorded everything */
 	bool killed;	     /* its time was over */
 	bool retried;	     /* a broken service has been loaded again for it */
-	const char *lost;    /* why the session is dead or about to be; NULL when it lives */
 	unsigned handed;     /* times it was given to a template */
 	const char *refusal; /* REFUSED: what the client is told */
-	uint32_t login_uid;
-	char id[AUDIT_ID_SIZE];
-	char account[CONTROL_ACCOUNT_MAX];
 };
 
 /* The process that looks names up; pid 0: there is none. */

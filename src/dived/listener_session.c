@@ -4,8 +4,8 @@
  * FREE → WAITING (no template ready) → HANDED (to a template) → PENDING (its
  * session has said HELLO; our copy of the connection is closed, then GO) → OPEN
  * (verdict) → FREE at the end of file of the control socket.  A session that
- * ends without DONE has died: that is recorded, and before the verdict it counts
- * as a failed authentication of its uid.
+ * ends without DONE has died: that is recorded, unless its end is already, and
+ * before the verdict it counts as a failed authentication of its uid.
  */
 #include "cleanup.h"
 #include "control.h"
@@ -31,34 +31,16 @@
 static void release(struct listener *listener, struct connection *connection)
 {
 	if (connection->state != CONNECTION_REFUSED)
-		admission_leave(&listener->admission, connection->uid,
+		admission_leave(&listener->admission, connection->witness.peer.uid,
 				connection->state != CONNECTION_OPEN, connection->serial);
 	close_fd(&connection->control);
 	close_fd(&connection->pidfd);
 	connection->state = CONNECTION_FREE;
 }
 
-static struct audit_facts facts_of(const struct listener *listener,
-				   const struct connection *connection, const struct peer *peer)
+static const char *gateway_of(const struct listener *listener, const struct connection *connection)
 {
-	return (struct audit_facts){
-		.id = connection->id,
-		.gateway = listener->sockets.items[connection->socket].name,
-		.account = connection->account[0] ? connection->account : NULL,
-		.peer = peer,
-	};
-}
-
-static struct peer peer_of(const struct connection *connection)
-{
-	return (struct peer){
-		.uid = connection->uid,
-		.gid = connection->gid,
-		.pid = connection->pid,
-		.login_uid = connection->login_uid,
-		.session_id = PEER_UNSET,
-		.pidfd = -1,
-	};
+	return listener->sockets.items[connection->socket].name;
 }
 
 /*
@@ -67,11 +49,13 @@ static struct peer peer_of(const struct connection *connection)
  */
 void connection_refuse(struct listener *listener, struct connection *connection, const char *text)
 {
-	struct peer peer = peer_of(connection);
-	struct audit_facts facts = facts_of(listener, connection, &peer);
+	struct audit_facts facts = { .id = connection->witness.id,
+				     .gateway = gateway_of(listener, connection),
+				     .peer = &connection->witness.peer };
 
 	if (connection->state != CONNECTION_REFUSED) {
-		admission_leave(&listener->admission, connection->uid, true, connection->serial);
+		admission_leave(&listener->admission, connection->witness.peer.uid, true,
+				connection->serial);
 		connection->state = CONNECTION_REFUSED;
 	}
 	connection->refusal = text;
@@ -177,15 +161,8 @@ static void result(struct listener *listener, struct connection *connection, uin
 	int64_t cap = (int64_t)listener->config->auth_timeout * 1000;
 	int64_t delay = delay_ms < cap ? delay_ms : cap;
 
-	admission_result(&listener->admission, connection->uid, connection->serial,
+	admission_result(&listener->admission, connection->witness.peer.uid, connection->serial,
 			 delay_ms ? deadline_after(delay) : 0);
-}
-
-static void remember(struct connection *connection, const struct control *message)
-{
-	connection->login_uid = message->login_uid;
-	(void)snprintf(connection->id, sizeof(connection->id), "%s", message->id);
-	(void)snprintf(connection->account, sizeof(connection->account), "%s", message->account);
 }
 
 static void handle(struct listener *listener, struct connection *connection,
@@ -194,9 +171,6 @@ static void handle(struct listener *listener, struct connection *connection,
 	switch (message->type) {
 	case CONTROL_HELLO:
 		said_hello(listener, connection, fd);
-		break;
-	case CONTROL_FACTS:
-		remember(connection, message);
 		break;
 	case CONTROL_ASK:
 		connection->ask_at = deadline_now();
@@ -209,41 +183,38 @@ static void handle(struct listener *listener, struct connection *connection,
 		break;
 	case CONTROL_VERDICT:
 		if (connection->state == CONNECTION_PENDING) {
-			admission_verdict(&listener->admission, connection->uid,
+			admission_verdict(&listener->admission, connection->witness.peer.uid,
 					  connection->serial);
 			connection->state = CONNECTION_OPEN;
 		}
 		break;
-	case CONTROL_HUNG:
-		connection->lost = phase_name((enum phase)message->value);
-		break;
-	case CONTROL_DONE:
-		connection->done = true;
-		break;
-	default: /* GO and GRANT are ours */
+	default:
 		break;
 	}
+	witness_hear(&connection->witness, message);
 }
 
-/* A session has ended without having recorded everything. */
-static void record_lost(struct listener *listener, struct connection *connection)
+/* A session has ended, or is given up.  Nothing is owed any more when this returns. */
+static void settle(struct listener *listener, struct connection *connection)
 {
-	bool before = connection->state != CONNECTION_OPEN;
-	struct peer peer = peer_of(connection);
-	struct audit_facts facts = facts_of(listener, connection, &peer);
-	const char *what = connection->lost ? connection->lost : "died";
+	struct witness *witness = &connection->witness;
+	const char *gateway = gateway_of(listener, connection);
 
-	if (before)
-		admission_result(&listener->admission, connection->uid, connection->serial,
+	if (!witness->done && connection->state != CONNECTION_OPEN)
+		admission_result(&listener->admission, witness->peer.uid, connection->serial,
 				 deadline_after(DIED_MS));
-	pid_t pid =
-		disposable_lost((enum config_audit)listener->config->audit, &facts, before, what);
-	if (pid > 0)
-		listener->disposables++;
-	else
-		log_error("%s: id=%s uid=%u: the session was lost (%s) and no process can be made "
-			  "to record it",
-			  facts.gateway, facts.id, peer.uid, what);
+	if (witness_owes(witness, gateway)) {
+		pid_t pid = disposable_lost((enum config_audit)listener->config->audit, gateway,
+					    witness);
+
+		if (pid > 0)
+			listener->disposables++;
+		else
+			log_error("%s: id=%s uid=%u: the session was lost (%s) and no process can "
+				  "be made to record it",
+				  gateway, witness->id, witness->peer.uid, witness_reason(witness));
+	}
+	witness->done = true;
 }
 
 /*
@@ -266,9 +237,7 @@ void connection_ended(struct listener *listener, struct connection *connection)
 	close_fd(&connection->pidfd); /* which takes it out of the epoll set */
 	connection->deadline = DEADLINE_NONE;
 	connection->ask_at = 0;
-	if (!connection->done)
-		record_lost(listener, connection);
-	connection->done = true;
+	settle(listener, connection);
 }
 
 /*
@@ -297,9 +266,7 @@ static void end_of_file(struct listener *listener, struct connection *connection
 		connection->ask_at = 0;
 		return;
 	}
-	if (!connection->done)
-		record_lost(listener, connection);
-	connection->done = true;
+	settle(listener, connection);
 	connection->ask_at = 0;
 	if (lives_on(listener, connection))
 		close_fd(&connection->control);
@@ -326,8 +293,8 @@ void connection_event(struct listener *listener, struct connection *connection)
 /* Lets an answer through when it is its turn. */
 static void grant(struct listener *listener, struct connection *connection, int64_t now)
 {
-	int64_t wait =
-		admission_ask(&listener->admission, connection->uid, connection->serial, now);
+	int64_t wait = admission_ask(&listener->admission, connection->witness.peer.uid,
+				     connection->serial, now);
 
 	if (wait) { /* INT64_MAX: until another result comes, which makes a turn of its own */
 		connection->ask_at = wait == INT64_MAX ? DEADLINE_NONE : wait;
@@ -344,15 +311,14 @@ static void grant(struct listener *listener, struct connection *connection, int6
 static void kill_session(struct listener *listener, struct connection *connection)
 {
 	connection->deadline = DEADLINE_NONE;
-	if (!connection->lost)
-		connection->lost = "killed: it outlived its time";
+	if (!connection->witness.lost)
+		connection->witness.lost = "killed: it outlived its time";
 	if (!connection->killed) {
 		(void)pidfd_send_signal(connection->pidfd, SIGKILL, NULL, 0); /* or gone already */
 		connection->killed = true;
 		connection->deadline = deadline_after(DIE_MS);
-	} else if (!connection->done) {
-		record_lost(listener, connection);
-		connection->done = true;
+	} else {
+		settle(listener, connection);
 	}
 }
 

@@ -11,6 +11,7 @@
  */
 #include "cleanup.h"
 #include "config.h"
+#include "control.h"
 #include "gateway.h"
 #include "holder.h"
 #include "listen_fds.h"
@@ -19,6 +20,7 @@
 #include "notify.h"
 #include "pidfile.h"
 #include "process.h"
+#include "recorder.h"
 #include "sealed.h"
 #include "service.h"
 #include "single.h"
@@ -36,8 +38,6 @@
 #define STATUS_FAILURE 1
 #define STATUS_USAGE   4
 #define ERROR_MAX      1024
-#define EXECUTE_FDS    1024  /* of -J, as many as a client may send */
-#define EXECUTE_LIMIT  65536 /* their numbers are below this */
 
 /* For dived alone: whatever it starts must not take itself for the service. */
 static const char *const manager_variables[] = {
@@ -60,6 +60,7 @@ struct serving {
 	struct service service; /* where this process is the session */
 	struct notify notify;	/* the same; a listener has its own */
 	struct session_result result;
+	int recorder; /* records if this process, as the session, dies; -1 for none */
 	int waiting;  /* a byte here says that the gateway serves; -1 without --detach */
 	bool started; /* it has served */
 	char error[ERROR_MAX];
@@ -117,11 +118,19 @@ static int prepare(struct serving *serving)
 	return r;
 }
 
-/* Where this process will be the session: PAM, before there is a client. */
-static int prepare_single(struct serving *serving)
+/* Before PAM is called for a client (-1: nobody's), or loaded where he is here already. */
+static int start_recorder(struct serving *serving, int conn)
+{
+	return recorder_start(serving->config, conn, &serving->recorder, serving->error, ERROR_MAX);
+}
+
+/* Where this process will be the session: PAM.  With -F there is no client yet. */
+static int prepare_single(struct serving *serving, int conn)
 {
 	int r = prepare(serving);
 
+	if (r == 0 && serving->config->mode != CONFIG_MODE_ONCE)
+		r = start_recorder(serving, conn);
 	if (r)
 		return r;
 	(void)clearenv(); /* modules see none of it; config keeps a copy */
@@ -155,6 +164,9 @@ static int finish(struct serving *serving, int r)
 {
 	if (serving->started)
 		gateway_record(serving->config, false);
+	if (serving->recorder >= 0) /* where no session was begun, none was lost */
+		(void)control_tell(serving->recorder, CONTROL_DONE, 0);
+	close_fd(&serving->recorder);
 	pidfile_remove(&serving->config->pidfiles);
 	service_done(&serving->service);
 	namespaces_done(&serving->namespaces);
@@ -171,6 +183,7 @@ static void run_session(struct serving *serving, int conn, int *messages)
 		.config = serving->config,
 		.conn = conn,
 		.control = -1,
+		.recorder = serving->recorder,
 		.occupied = serving->service.occupied,
 		.pamh = serving->service.pamh,
 		.broken = serving->service.broken ? serving->service.text : NULL,
@@ -183,6 +196,7 @@ static void run_session(struct serving *serving, int conn, int *messages)
 	if (serving->result.took_pam)
 		serving->service.pamh = NULL; /* the session has ended it */
 	serving->service.occupied = 0;	      /* and let go of these */
+	close_fd(&serving->recorder);	      /* it has been told, or has something to say */
 }
 
 static int open_socket(struct serving *serving, struct gateway_sockets *sockets)
@@ -222,7 +236,7 @@ static int serve_once(struct serving *serving, struct gateway_sockets *sockets)
 	struct config *config = serving->config;
 	struct single single = { .signals = -1 };
 	int conn = -1;
-	int r = prepare_single(serving);
+	int r = prepare_single(serving, -1);
 
 	if (r == 0)
 		r = single_open(&single, serving->error, ERROR_MAX);
@@ -235,14 +249,17 @@ static int serve_once(struct serving *serving, struct gateway_sockets *sockets)
 		(void)notify_ready(&serving->notify, config->detach != 0, "serving");
 		conn = single_accept(&single, config, sockets, &serving->notify);
 	}
-	if (conn >= 0) {
+	if (conn >= 0 && (r = start_recorder(serving, conn)) == 0) {
 		renew_service(serving);
 		run_session(serving, conn, NULL);
+	} else if (conn >= 0) {
+		single_refuse((enum config_audit)config->audit, conn, serving->error,
+			      SINGLE_CANNOT_SERVE);
 	}
 	(void)notify_stopping(&serving->notify);
 	notify_done(&serving->notify);
 	int status = finish(serving, r);
-	return conn < 0 ? status : single_pass_on(&serving->result);
+	return conn < 0 || r ? status : single_pass_on(&serving->result);
 }
 
 static int serve_inetd(struct serving *serving, int conn)
@@ -262,43 +279,29 @@ static int serve_inetd(struct serving *serving, int conn)
 	r = single_judge(serving->config, conn, serving->error, ERROR_MAX);
 	if (r)
 		return fail(serving->config, serving->error);
-	r = prepare_single(serving);
+	r = prepare_single(serving, conn);
 	if (r == 0) {
 		ready(serving);
 		run_session(serving, conn, NULL);
 	} else {
-		single_refuse(conn, "the gateway cannot serve; its log says why");
+		single_refuse((enum config_audit)serving->config->audit, conn, serving->error,
+			      SINGLE_CANNOT_SERVE);
 	}
 	int status = finish(serving, r);
 	serving->config->address = "-i"; /* `name` ends here */
 	return status ? status : single_pass_on(&serving->result);
 }
 
-/* What whoever starts dived -J hands to its program. */
-static int take_descriptors(struct serving *serving, const struct process_fds *fds)
-{
-	struct config_inherited *own = &serving->config->inherited;
-
-	own->fds = fds->list;
-	while (own->fd_count < fds->count && fds->list[own->fd_count] < EXECUTE_LIMIT)
-		own->fd_count++;
-	if (own->fd_count <= EXECUTE_FDS)
-		return 0;
-	(void)snprintf(serving->error, ERROR_MAX,
-		       "-J: more than %d descriptors are open (-O passes none)", EXECUTE_FDS);
-	return serving->config->no_fds ? 0 : -EINVAL;
-}
-
 static int execute(struct serving *serving, const struct inherited *inherited)
 {
 	struct config *config = serving->config;
 	cleanup_fd int messages = process_copy_up(2);
-	int r = take_descriptors(serving, &inherited->fds);
+	int r = single_take_descriptors(config, &inherited->fds, serving->error, ERROR_MAX);
 
 	/* Standard error is the program's: only what keeps it from running is said there. */
 	log_open("dived", false, !config->no_pam);
 	if (r == 0)
-		r = prepare_single(serving);
+		r = prepare_single(serving, -1);
 	if (r)
 		return finish(serving, r);
 	if (!config->no_pam)
@@ -357,7 +360,9 @@ static int check(struct config *config)
 		[CONFIG_AUDIT_REQUIRE] = "nothing runs without a record in the kernel",
 		[CONFIG_AUDIT_OFF] = "records to syslog only",
 	};
-	struct serving serving = { .config = config, .namespaces = NAMESPACES_NONE };
+	struct serving serving = { .config = config,
+				   .namespaces = NAMESPACES_NONE,
+				   .recorder = -1 };
 	enum audit_state state = AUDIT_STATE_UNKNOWN;
 	int r = gateway_check_place(config, serving.error, ERROR_MAX);
 
@@ -393,6 +398,7 @@ static int start(struct config *config, const struct inherited *inherited)
 	struct serving serving = { .config = config,
 				   .namespaces = NAMESPACES_NONE,
 				   .notify = NOTIFY_NONE,
+				   .recorder = -1,
 				   .waiting = -1 };
 	char label[LISTEN_FDS_LABEL_SIZE];
 	struct gateway_sockets sockets = { .count = 0 };
@@ -416,7 +422,8 @@ static int complain(const struct inherited *inherited, const char *error)
 		(void)fprintf(stderr, "dived: %s (dived --help lists the options)\n", error);
 	} else {
 		log_error("%s", error);
-		single_refuse(inherited->conn, "the gateway cannot serve; its log says why");
+		/* Without a config there is no --audit either. */
+		single_refuse(CONFIG_AUDIT_AUTO, inherited->conn, error, SINGLE_CANNOT_SERVE);
 	}
 	return STATUS_USAGE;
 }

@@ -5,7 +5,8 @@
  * serve() below is the whole of it, in the order the reference gives.  Every
  * step returns 0 or fills the fault and refuses; what has been opened by then
  * is closed in reverse by session_run(), on every path.  Records are written
- * before the client hears of what they record.
+ * before the client hears of what they record, and before PAM is asked to close:
+ * there modules may hang, crash or exit, and would take the end with them.
  *
  * Real, effective and saved uid stay 0 until the child: with the client as real
  * uid, the client could kill this process between a wrong password and its
@@ -30,6 +31,7 @@
 
 #define REPLY_MS 5000  /* for the last packet to a client */
 #define SPAWN_MS 30000 /* for all steps between fork and exec */
+#define RECORD_S 120   /* for a record: the kernel may hold its sender back for a minute */
 
 static int read_request(struct session *session, struct fault *fault)
 {
@@ -88,7 +90,7 @@ static int authenticate(struct session *session, struct fault *fault)
 static int look_up_accounts(struct session *session, struct fault *fault)
 {
 	unsigned seconds = session->config->auth_timeout + WATCHDOG_GRACE_S;
-	int r = watchdog_init(session->conn, session->in->control, &session->watchdog);
+	int r = watchdog_init(session->conn, session->heard, &session->watchdog);
 
 	if (r == 0)
 		r = watchdog_arm(&session->watchdog, PHASE_NAMES, seconds);
@@ -365,7 +367,22 @@ static void reply(struct session *session, const struct fault *fault)
 				   sizeof(session->exited), NULL, 0, NULL, 0);
 }
 
-/* Closes what is open, in reverse; then writes it down; then tells the client. */
+/*
+ * Writes down what is owed, and lets the listener know: what is lost from here on has its
+ * end already, and must not get a second one.
+ */
+static void record(struct session *session, const struct fault *fault, bool refused)
+{
+	introduce_tell(session, CONTROL_LIMIT, RECORD_S);
+	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
+	if (session->recorded)
+		record_end(session, fault);
+	else if (refused && !session->silent && !session->unrecorded)
+		audit_refuse(&session->audit, &session->facts, fault);
+	introduce_tell(session, CONTROL_RECORDED, 0);
+}
+
+/* Writes down how it went; closes what is open, in reverse; then tells the client. */
 static void finish(struct session *session, struct fault *fault, bool refused)
 {
 	struct fault closing = { 0 };
@@ -380,16 +397,11 @@ static void finish(struct session *session, struct fault *fault, bool refused)
 	process_restore_limits(&session->before); /* a refusal may have come before that */
 	/* Modules start helpers when they close, too. */
 	(void)supervise_block(false, session->config->mode == CONFIG_MODE_EXECUTE);
+	record(session, fault, refused);
 	if (auth_close(&session->auth, answer ? &session->exited : NULL, &closing))
 		log_warning("%s: id=%s: closing failed at %s: %s", session->config->address,
 			    session->id, closing.step, closing.text);
-	process_restore_limits(&session->before); /* for the records */
-	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
-	if (session->recorded)
-		record_end(session, fault);
-	else if (refused && !session->silent && !session->unrecorded)
-		audit_refuse(&session->audit, &session->facts, fault);
-	/* Before the client, who may keep us waiting: to be killed there is no second end. */
+	/* Before the client, who may keep us waiting. */
 	introduce_tell(session, CONTROL_DONE, 0);
 	reply(session, fault);
 	/* A child that closes descriptors aside may hold the connection for longer. */
@@ -449,6 +461,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 	*session = (struct session){
 		.in = input,
 		.conn = input->conn,
+		.heard = input->control >= 0 ? input->control : input->recorder,
 		.peer = { .pidfd = -1 },
 		.audit = { .fd = -1 },
 		.signals = -1,

@@ -16,6 +16,7 @@ struct session_input {
 	const struct config *config;
 	int conn;	    /* the client; -1 with -J: whoever started dived */
 	int control;	    /* the listener; -1 for none */
+	int recorder;	    /* without a listener: whoever records if this dies; -1 for none */
 	uint64_t occupied;  /* process_occupy() of the template */
 	pam_handle_t *pamh; /* from the template; NULL without PAM, or when it is broken */
 	int *messages;	    /* -J: where is said what keeps the program from running */

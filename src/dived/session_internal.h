@@ -25,7 +25,8 @@ struct session {
 	const struct config *config; /* the gateway's; `own` where that serves several sockets */
 	struct config own; /* a copy that borrows all, but with `gateway` as its address */
 	char gateway[SOCKET_NAME_SIZE];
-	int conn; /* the client; -1 for none */
+	int conn;  /* the client; -1 for none */
+	int heard; /* whom to tell: the listener or the recorder; -1 for none; borrowed */
 	struct peer peer;
 	struct request request;
 	struct plan_accounts accounts;
@@ -104,5 +105,5 @@ void introduce_plan(struct session *session);
 /* Judges the terminal of DIVE_TERMINAL, if it is to be taken.  Return: 0; -EACCES. */
 int introduce_terminal(struct session *session, struct fault *fault);
 
-/* Tells the listener, if there is one. */
+/* Tells the listener or the recorder, if there is one. */
 void introduce_tell(const struct session *session, enum control_type type, uint32_t value);

@@ -31,6 +31,8 @@
 #define REFUSALS_MAX 16	 /* at work at a time; more wait in the socket's queue */
 #define SHORTAGE_MS  200 /* between attempts when descriptors or processes run out */
 #define SAY_MS	     1000
+#define FDS_MAX	     1024  /* of -J, as many as a client may send */
+#define FD_LIMIT     65536 /* their numbers are below this */
 
 /* Reaps those refusals that are over.  The holder, if there is one, is not waited for here. */
 static unsigned reap(pid_t *refusals, unsigned count)
@@ -231,16 +233,21 @@ static bool is_connection(int conn)
 	       socket_option(conn, SO_ACCEPTCONN) == 0;
 }
 
-void single_refuse(int conn, const char *text)
+void single_refuse(enum config_audit mode, int conn, const char *reason, const char *text)
 {
 	struct message_refused refused = { .layer = MESSAGE_LAYER_GATEWAY,
 					   .status = FAULT_STATUS_REFUSED };
+	char name[SOCKET_NAME_SIZE];
+	struct audit_facts facts = { .id = "", .gateway = "-i" };
 
 	/* On whatever else there is, these bytes would mean something else. */
-	if (is_connection(conn))
-		(void)message_send(conn, deadline_after(SAY_MS), MESSAGE_REFUSED, &refused,
-				   sizeof(refused), text, strlen(text), NULL,
-				   0); /* or it has gone */
+	if (!is_connection(conn))
+		return;
+	if (socket_name(conn, name) == 0)
+		facts.gateway = name;
+	admit_record(mode, &facts, conn, reason);
+	(void)message_send(conn, deadline_after(SAY_MS), MESSAGE_REFUSED, &refused, sizeof(refused),
+			   text, strlen(text), NULL, 0); /* or it has gone */
 }
 
 static int complain(char *error, size_t size, const char *text)
@@ -252,10 +259,10 @@ static int complain(char *error, size_t size, const char *text)
 int single_judge(const struct config *config, int conn, char *error, size_t error_size)
 {
 	struct ucred credentials = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	const struct audit_facts facts = { .id = "", .gateway = config->address };
+	const char *told = SINGLE_CANNOT_SERVE;
 	char name[SOCKET_NAME_SIZE];
 	bool root = false;
-	const char *text;
+	const char *text = NULL;
 	int r = socket_name(conn, name);
 
 	if (!is_connection(conn))
@@ -263,20 +270,32 @@ int single_judge(const struct config *config, int conn, char *error, size_t erro
 				"descriptor 0 is not a connection of a UNIX stream socket (inetd: "
 				"stream and nowait)");
 	/* The other end of a socket pair belongs to whoever made it: socat, as root. */
-	if (r == -ENOENT && !config->allow_insecure) {
-		single_refuse(conn, "the gateway cannot serve; its log says why");
-		return complain(error, error_size,
-				"descriptor 0 is one end of a socket pair, which tells nothing of "
-				"the client (socat: use nofork)");
-	}
-	if (r && r != -ENOENT)
-		return complain(error, error_size, strerror(-r));
-	text = admit_judge(config, conn, false, &credentials, &root);
+	if (r == -ENOENT && !config->allow_insecure)
+		text = "descriptor 0 is one end of a socket pair, which tells nothing of the "
+		       "client (socat: use nofork)";
+	else if (r && r != -ENOENT)
+		text = strerror(-r);
+	if (!text)
+		told = text = admit_judge(config, conn, false, &credentials, &root);
 	if (!text)
 		return 0;
-	admit_record((enum config_audit)config->audit, &facts, conn, text);
-	single_refuse(conn, text);
+	single_refuse((enum config_audit)config->audit, conn, text, told);
 	return complain(error, error_size, text);
+}
+
+int single_take_descriptors(struct config *config, const struct process_fds *fds, char *error,
+			    size_t error_size)
+{
+	struct config_inherited *own = &config->inherited;
+
+	own->fds = fds->list;
+	while (own->fd_count < fds->count && fds->list[own->fd_count] < FD_LIMIT)
+		own->fd_count++;
+	if (own->fd_count <= FDS_MAX)
+		return 0;
+	(void)snprintf(error, error_size, "-J: more than %d descriptors are open (-O passes none)",
+		       FDS_MAX);
+	return config->no_fds ? 0 : -EINVAL;
 }
 
 int single_pass_on(const struct session_result *result)

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "notify.h"
+#include "process.h"
 #include "session.h"
 #include "socket.h"
 
@@ -42,13 +43,25 @@ int single_accept(struct single *single, struct config *config, struct gateway_s
 
 /*
  * Judges what -i has been given: a connected AF_UNIX stream socket, accepted from one
- * with a name, of a client that --allow admits.  Says to the client why not.
+ * with a name, of a client that --allow admits.  If not, refuses the client.
  * Return: 0; -EINVAL with one line in `error`.
  */
 int single_judge(const struct config *config, int conn, char *error, size_t error_size);
 
-/* Tells the client of -i that it cannot be served.  `text` is one line. */
-void single_refuse(int conn, const char *text);
+/*
+ * Refuses a client before a session has begun: records why, and tells him `text`, which
+ * is one line.  Does nothing where the descriptor is no client's.  Takes on the client's
+ * login uid, for a process that ends after it.
+ */
+#define SINGLE_CANNOT_SERVE "the gateway cannot serve; its log says why"
+void single_refuse(enum config_audit mode, int conn, const char *reason, const char *text);
+
+/*
+ * What whoever starts dived -J hands to its program.  `fds` is borrowed for good.
+ * Return: 0; -EINVAL with one line in `error`.
+ */
+int single_take_descriptors(struct config *config, const struct process_fds *fds, char *error,
+			    size_t error_size);
 
 /*
  * The exit status that `result` means.  Where a signal ended the program this process

@@ -47,6 +47,7 @@ become_session(const struct config *config, const struct service *service, const
 		.config = config,
 		.conn = fds[0],
 		.control = fds[1],
+		.recorder = -1,
 		.occupied = service->occupied,
 		.pamh = service->pamh,
 		.broken = service->broken ? service->text : NULL,

@@ -35,7 +35,7 @@ struct watchdog {
 	timer_t timer;
 	bool ready;  /* the timer exists */
 	int conn;    /* borrowed; -1 when the client is gone */
-	int control; /* borrowed; -1 without a listener */
+	int control; /* of a listener or a recorder; borrowed; -1 for none */
 	struct control hung;
 	size_t last_len; /* bytes of `last` */
 	unsigned char last[sizeof(struct packet_header) + sizeof(struct message_refused) + 256];

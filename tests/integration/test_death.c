@@ -341,28 +341,45 @@ static void test_dive_dies(void **state)
 	close_scene(&scene);
 }
 
+/* By the listener, as the client's. */
+static void expect_lost(struct scene *scene, enum moment moment)
+{
+	const char *text = audit_stream_expect(&scene->stream,
+					       moment < RUNNING ? AUDIT_USER_AUTH : AUDIT_USER_END,
+					       "op=dive:lost", ADDRESS, "res=failed", NULL);
+	char id[64];
+
+	assert_non_null(strstr(text, " auid=" LOGIN_UID " "));
+	assert_string_equal(audit_field(text, "client_uid", id, sizeof(id)), ALICE);
+	if (moment < RUNNING)
+		return;
+	/* It is the session whose start was recorded. */
+	(void)audit_field(text, "dive_id", id, sizeof(id));
+	(void)audit_stream_expect(&scene->stream, AUDIT_USER_CMD, "op=dive:spawn", id, NULL);
+}
+
+/* Of a program that has ended the end is known, whatever becomes of PAM; there is but one. */
+static void expect_recorded_before(struct scene *scene)
+{
+	gateway_expect_log(&scene->gateway, "PAM has not been closed");
+	(void)audit_stream_expect(&scene->stream, AUDIT_USER_END, "op=dive:exit", ADDRESS, "exit=7",
+				  NULL);
+	audit_stream_expect_none(&scene->stream, AUDIT_USER_END, "op=dive:lost", ADDRESS, NULL);
+}
+
 static void test_session_dies(void **state)
 {
 	(void)state;
 	for (enum moment moment = 0; moment < MOMENTS; moment++) {
 		struct scene scene;
-		const char *text;
-		char id[64];
 
 		open_scene(&scene);
 		reach(&scene, moment);
 		family_kill(FAMILY_SESSION);
-		text = audit_stream_expect(&scene.stream,
-					   moment < RUNNING ? AUDIT_USER_AUTH : AUDIT_USER_END,
-					   "op=dive:lost", ADDRESS, "res=failed", NULL);
-		assert_non_null(strstr(text, " auid=" LOGIN_UID " ")); /* the client's */
-		assert_string_equal(audit_field(text, "client_uid", id, sizeof(id)), ALICE);
-		if (moment >= RUNNING) {
-			/* It is the session whose start was recorded. */
-			(void)audit_field(text, "dive_id", id, sizeof(id));
-			(void)audit_stream_expect(&scene.stream, AUDIT_USER_CMD, "op=dive:spawn",
-						  id, NULL);
-		}
+		if (moment == CLOSING)
+			expect_recorded_before(&scene);
+		else
+			expect_lost(&scene, moment);
 		hostile_expect_closed(&scene.client);
 		if (moment == RUNNING)
 			expect_output(&scene, "hup");

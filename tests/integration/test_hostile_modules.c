@@ -132,8 +132,8 @@ static const struct ending endings[] = {
 	{ 'D', 127, "", "op=dive:lost", 0, 0 },
 };
 
-/* What a session that has died when it closed had done before. */
-static const struct ending died_late = { 'D', 127, "ran\n", "op=dive:lost", 1, 0 };
+/* What a session that has died when it closed had done before, the record of its end included. */
+static const struct ending died_late = { 'D', 127, "ran\n", "PAM has not been closed", 1, 0 };
 
 static const struct ending *find_ending(char letter, size_t phase)
 {
@@ -142,6 +142,15 @@ static const struct ending *find_ending(char letter, size_t phase)
 	while (endings[i].letter != letter)
 		i++;
 	return letter == 'D' && phase >= 4 ? &died_late : &endings[i];
+}
+
+/* Every program that was recorded has one end, and who died before has one of his own. */
+static void assert_ends(const char *log, const struct ending *ending)
+{
+	bool early = ending->letter == 'D' && ending->spawns == 0;
+
+	assert_int_equal(count(log, "op=dive:exit"), ending->spawns + 2);
+	assert_int_equal(count(log, "op=dive:lost"), early);
 }
 
 static void play(struct gateway *gateway, const struct deed *deed, size_t phase)
@@ -171,6 +180,7 @@ static void play(struct gateway *gateway, const struct deed *deed, size_t phase)
 	/* Once each, whatever has been forked; carol's are the two others. */
 	assert_int_equal(count(gateway_log(gateway) + from, "op=dive:spawn"), ending->spawns + 2);
 	assert_int_equal(count(gateway_log(gateway) + from, "op=dive:refuse"), ending->refusals);
+	assert_ends(gateway_log(gateway) + from, ending);
 }
 
 static void test_deeds(void **state)
@@ -234,20 +244,21 @@ static const struct {
 	const char *phase;
 	int status;
 	const char *says; /* in the log */
+	bool recorded;	  /* by the session itself, before */
 } stuck[] = {
-	{ HOSTILE_PATH " client=alice %s stop", "authenticate", 127, "killed: it outlived" },
-	{ HOSTILE_PATH " client=alice %s stop", "account", 127, "killed: it outlived" },
-	{ HOSTILE_PATH " client=alice %s stop", "establish", 127, "killed: it outlived" },
-	{ HOSTILE_PATH " client=alice %s stop", "open", 127, "killed: it outlived" },
-	{ HOSTILE_PATH " client=alice %s stop", "close", 127, "killed: it outlived" },
-	{ HOSTILE_PATH " client=alice %s stop", "delete", 127, "killed: it outlived" },
-	{ HOSTILE_PATH " client=alice %s close-hang", "authenticate", 127, "died" },
-	{ HOSTILE_PATH " client=alice %s close-hang", "account", 127, "died" },
-	{ HOSTILE_PATH " client=alice %s close-hang", "establish", 127, "died" },
-	{ HOSTILE_PATH " client=alice %s close-hang", "open", 127, "died" },
-	{ HOSTILE_PATH " client=alice %s close-hang", "close", 127, "died" },
-	{ HOSTILE_PATH " client=alice %s close-hang", "delete", 127, "died" },
-	{ PROBE_PATH " client=alice %s hang", "delete", 7, "session closing" },
+	{ HOSTILE_PATH " client=alice %s stop", "authenticate", 127, "killed: it outlived", false },
+	{ HOSTILE_PATH " client=alice %s stop", "account", 127, "killed: it outlived", false },
+	{ HOSTILE_PATH " client=alice %s stop", "establish", 127, "killed: it outlived", false },
+	{ HOSTILE_PATH " client=alice %s stop", "open", 127, "killed: it outlived", false },
+	{ HOSTILE_PATH " client=alice %s stop", "close", 127, "killed: it outlived", true },
+	{ HOSTILE_PATH " client=alice %s stop", "delete", 127, "killed: it outlived", true },
+	{ HOSTILE_PATH " client=alice %s close-hang", "authenticate", 127, "died", false },
+	{ HOSTILE_PATH " client=alice %s close-hang", "account", 127, "died", false },
+	{ HOSTILE_PATH " client=alice %s close-hang", "establish", 127, "died", false },
+	{ HOSTILE_PATH " client=alice %s close-hang", "open", 127, "died", false },
+	{ HOSTILE_PATH " client=alice %s close-hang", "close", 127, "died", true },
+	{ HOSTILE_PATH " client=alice %s close-hang", "delete", 127, "died", true },
+	{ PROBE_PATH " client=alice %s hang", "delete", 7, "session closing", true },
 };
 
 static void test_stuck(void **state)
@@ -272,8 +283,14 @@ static void test_stuck(void **state)
 		gateway_expect_served(&gateways[i], "carol", "bob");
 		run_wait(&dives[i]);
 		run_assert_status(&dives[i], stuck[i].status);
-		gateway_expect_log(&gateways[i], "op=dive:lost");
 		gateway_expect_log(&gateways[i], stuck[i].says);
+		if (stuck[i].recorded)
+			gateway_expect_log(&gateways[i], "PAM has not been closed");
+		else
+			gateway_expect_log(&gateways[i], "op=dive:lost");
+		assert_int_equal(count(gateway_log(&gateways[i]), " exit=7 "), stuck[i].recorded);
+		assert_int_equal(count(gateway_log(&gateways[i]), "op=dive:lost"),
+				 !stuck[i].recorded);
 		run_done(&dives[i]);
 	}
 	/* Those that cannot be heard any more, too. */

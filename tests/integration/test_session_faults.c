@@ -192,7 +192,7 @@ static void test_client_leaves_while_opening(void **state)
 	text = trail_expect(AUDIT_USER_CMD, "op=dive:refuse");
 	trail_assert_text(text, "reason", "the client has gone");
 	trail_expect_none(AUDIT_USER_CMD, "op=dive:spawn");
-	probe_assert_phases(OPENED CLOSED);
+	probe_expect_phases(OPENED CLOSED); /* after the record, and nobody waits for it */
 	assert_int_equal(access(RAN, F_OK), -1);
 	finish();
 }

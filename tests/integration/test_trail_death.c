@@ -75,9 +75,9 @@ static const struct row {
 	{ RUNNING, SESSION, true, true, LOST, "reason=\"died\"" },
 	{ RUNNING, CHILD, true, true, EXITED, "sig=9" },
 	{ RUNNING, DIVE, true, true, EXITED, "sig=1" },
-	{ CLOSE, SESSION, true, true, LOST, "reason=\"died\"" },
+	{ CLOSE, SESSION, true, true, EXITED, "exit=0" },
 	{ CLOSE, DIVE, true, true, EXITED, "exit=0" },
-	{ DELETE, SESSION, true, true, LOST, "reason=\"died\"" },
+	{ DELETE, SESSION, true, true, EXITED, "exit=0" },
 	{ DELETE, DIVE, true, true, EXITED, "exit=0" },
 };
 

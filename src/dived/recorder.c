@@ -1,0 +1,179 @@
+/*
+ * recorder - writes down the loss of a session that has no listener.
+ */
+#include "recorder.h"
+
+#include "cleanup.h"
+#include "control.h"
+#include "deadline.h"
+#include "disposable.h"
+#include "gateway.h"
+#include "process.h"
+#include "socket.h"
+#include "witness.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct recorder {
+	const struct config *config;
+	struct witness witness;
+	int control; /* of the session; -1 once it has closed it */
+	int session; /* its pidfd */
+	int64_t deadline;
+	const char *gateway;
+};
+
+/* All that has been told. */
+static void listen_to(struct recorder *recorder)
+{
+	struct control message;
+	int r;
+
+	while ((r = control_recv(recorder->control, &message, NULL)) == 0) {
+		witness_hear(&recorder->witness, &message);
+		if (message.type == CONTROL_LIMIT)
+			recorder->deadline = message.value
+						     ? deadline_after((int64_t)message.value * 1000)
+						     : DEADLINE_NONE;
+	}
+	if (r != -EAGAIN)
+		close_fd(&recorder->control);
+}
+
+/* Until the session has ended; one that has lost its descriptors is still limited. */
+static void watch(struct recorder *recorder)
+{
+	while (process_lives(recorder->session)) {
+		struct pollfd waits[] = {
+			{ .fd = recorder->session, .events = POLLIN },
+			{ .fd = recorder->control, .events = POLLIN },
+		};
+
+		if (poll(waits, ARRAY_LEN(waits), deadline_left(recorder->deadline)) < 0 &&
+		    errno != EINTR)
+			return;
+		if (recorder->control >= 0 && waits[1].revents)
+			listen_to(recorder);
+		if (!deadline_passed(recorder->deadline))
+			continue;
+		recorder->witness.lost = "killed: it outlived its time";
+		recorder->deadline = DEADLINE_NONE;
+		(void)pidfd_send_signal(recorder->session, SIGKILL, NULL, 0); /* or it has ended */
+	}
+	if (recorder->control >= 0)
+		listen_to(recorder); /* what it has said last */
+}
+
+/* Whoever stops a service signals all of its processes, this one for no good. */
+static void ignore_signals(void)
+{
+	static const int numbers[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,
+				       SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE };
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		(void)signal(numbers[i], SIG_IGN); /* cannot fail for these */
+}
+
+static void __attribute__((noreturn)) keep(struct recorder *recorder)
+{
+	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only */
+	ignore_signals();
+	process_detach();
+	(void)!chdir("/"); /* or a file system stays busy */
+	watch(recorder);
+	if (witness_owes(&recorder->witness, recorder->gateway))
+		witness_write(&recorder->witness, (enum config_audit)recorder->config->audit,
+			      recorder->gateway);
+	_exit(0);
+}
+
+/* Two forks: what the process in between leaves behind is no child of ours. */
+static int fork_recorder(struct recorder *recorder)
+{
+	int kept[] = { recorder->control, recorder->session };
+	pid_t pid = disposable_fork(kept, ARRAY_LEN(kept));
+	int status = 0;
+
+	if (pid < 0)
+		return (int)pid;
+	if (pid == 0) {
+		pid = fork();
+		if (pid == 0)
+			keep(recorder);
+		_exit(pid < 0);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return status ? -EAGAIN : 0;
+}
+
+static bool forks_into_namespace(void)
+{
+	struct stat own, children;
+
+	if (stat("/proc/self/ns/pid", &own))
+		return false;
+	/* There is none to be seen while it has no process: it waits for its first. */
+	return stat("/proc/self/ns/pid_for_children", &children) || children.st_ino != own.st_ino;
+}
+
+static int start(const struct config *config, int conn, int *ret)
+{
+	struct recorder recorder = { .config = config, .deadline = DEADLINE_NONE };
+	char name[SOCKET_NAME_SIZE];
+	struct peer peer;
+	int pair[2];
+	int r;
+
+	r = conn >= 0 ? peer_read(conn, &peer) : peer_read_self(&peer);
+	if (r)
+		return r;
+	recorder.witness.peer = peer;
+	recorder.witness.peer.groups = NULL;
+	recorder.witness.peer.group_count = 0;
+	recorder.witness.peer.pidfd = -1;
+	peer_done(&peer);
+	/* Of several sockets that of this client, as in the records of the session. */
+	recorder.gateway = conn >= 0 && config->listen_fds && socket_name(conn, name) == 0
+				   ? name
+				   : config->address;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	cleanup_fd int ours = pair[0];
+	cleanup_fd int theirs = pair[1];
+	cleanup_fd int session = pidfd_open(getpid(), 0);
+	if (session < 0)
+		return -errno;
+	recorder.control = theirs;
+	recorder.session = session;
+	r = fork_recorder(&recorder);
+	if (r)
+		return r;
+	*ret = take_fd(&ours);
+	process_park(ret);
+	return 0;
+}
+
+int recorder_start(const struct config *config, int conn, int *ret, char *error, size_t error_size)
+{
+	int r = 0;
+
+	*ret = -1;
+	if (!gateway_is_unrecorded(config) && !forks_into_namespace())
+		r = start(config, conn, ret);
+	if (r)
+		(void)snprintf(error, error_size,
+			       "no process can be made to record what happens: %s", strerror(-r));
+	return r;
+}
