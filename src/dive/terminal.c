@@ -24,6 +24,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#define DRAIN_MAX (256 * 1024) /* many times what the kernel holds of a terminal's output */
+
 #define TTY_MAJOR 5 /* of /dev/tty */
 #define TTY_MINOR 0
 
@@ -283,6 +285,7 @@ static bool fill(int from, struct terminal_flow *flow)
 
 	if (got > 0) {
 		flow->used += (size_t)got;
+		flow->came += (uint64_t)got;
 		flow->last = flow->bytes[flow->used - 1];
 		return true;
 	}
@@ -358,31 +361,35 @@ void terminal_serve(struct terminal *terminal, const struct pollfd polls[TERMINA
 		screen->used = 0;
 }
 
-/* The first three entries, but for keys, which wait. */
-static void prepare_screen(const struct terminal *terminal, struct pollfd polls[TERMINAL_POLLS])
+/* The first three entries, but for keys, which wait, and for output above the limit. */
+static void prepare_screen(const struct terminal *terminal, uint64_t limit,
+			   struct pollfd polls[TERMINAL_POLLS])
 {
 	terminal_prepare(terminal, polls);
 	polls[0].fd = -1;
 	polls[2].events &= ~POLLOUT;
-	if (polls[2].events == 0)
+	if (polls[2].events == 0 || terminal->screen.came >= limit)
 		polls[2].fd = -1;
 }
 
 void terminal_drain(struct terminal *terminal, int signals)
 {
+	const uint64_t limit = terminal->screen.came + DRAIN_MAX;
+
 	for (;;) {
 		struct pollfd polls[TERMINAL_POLLS + 1];
 		bool wait = terminal->screen.used > 0;
 
 		if (terminal->screen.closed && !wait)
 			return;
-		prepare_screen(terminal, polls);
+		prepare_screen(terminal, limit, polls);
 		polls[TERMINAL_POLLS] = (struct pollfd){ .fd = signals, .events = POLLIN };
 		/* What was written before is there to be read: on a master poll(2) itself waits
 		   for what is on its way in the kernel. */
 		int ready = poll(polls, ARRAY_LEN(polls), wait ? -1 : 0);
 		if ((ready < 0 && errno != EINTR) || (ready == 0 && !wait) ||
-		    (ready > 0 && polls[TERMINAL_POLLS].revents != 0 && wait))
+		    (ready > 0 && polls[TERMINAL_POLLS].revents != 0 && wait &&
+		     polls[1].revents == 0))
 			return;
 		if (ready > 0)
 			terminal_serve(terminal, polls);

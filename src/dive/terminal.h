@@ -13,6 +13,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <termios.h>
 
 #define TERMINAL_ROOM 16384 /* bytes on their way, in each direction */
@@ -21,8 +22,9 @@
 struct terminal_flow {
 	char bytes[TERMINAL_ROOM];
 	size_t used;
-	char last;   /* byte that came in; 0 before the first */
-	bool closed; /* nothing more comes in */
+	uint64_t came; /* bytes that came in ever */
+	char last;     /* byte that came in; 0 before the first */
+	bool closed;   /* nothing more comes in */
 };
 
 struct terminal {
@@ -117,6 +119,7 @@ void terminal_serve(struct terminal *terminal, const struct pollfd polls[TERMINA
 
 /*
  * Carries to the user's terminal what the program has written so far.  Blocks for as
- * long as that does not take it, and no longer than until `signals` is readable.
+ * long as that does not take it, and no longer than until `signals` is readable.  Others
+ * may go on writing: of that only a part is carried.
  */
 void terminal_drain(struct terminal *terminal, int signals);

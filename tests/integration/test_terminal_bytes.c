@@ -155,6 +155,37 @@ static void test_left_behind(void **state)
 	gateway_stop(&gateway);
 }
 
+/* It has stopped, and what it has started writes faster than is read: dive stops with it. */
+static void test_stops_while_others_write(void **state)
+{
+	static const char wanted[] = "Stopped";
+	char bytes[128] = { 0 };
+	size_t done = 0;
+
+	(void)state;
+	gateway_start(&gateway, RUN_WORDS("-M"));
+	shell(NULL);
+	type("dive $G sh -c 'yes & read x; kill -STOP $$; kill $!; exit 5'");
+	pty_expect(&pty, "\ny\r\ny\r\n");
+	assert_int_equal(pty_send_some(&pty, "\r", 1), 1);
+	while (!memmem(bytes, sizeof(bytes), wanted, strlen(wanted))) {
+		ssize_t got = read(pty.master, bytes + 64, 1);
+
+		if (got <= 0)
+			continue;
+		memmove(bytes, bytes + got, sizeof(bytes) - (size_t)got);
+		done += (size_t)got;
+		if (done > MEGABYTE)
+			FAIL("dive does not stop");
+	}
+	pty_expect(&pty, "ready> ");
+	type("fg; echo sta''tus=$?");
+	pty_expect(&pty, "status=5");
+	pty_expect(&pty, "ready> ");
+	leave();
+	gateway_stop(&gateway);
+}
+
 /*
  * ^S, or a reader that is slow: the program waits in the end, but keys, signals and
  * the end of the program get through.
@@ -249,6 +280,7 @@ int main(void)
 		TEST(test_left_behind),
 		TEST(test_reader_that_stops),
 		TEST(test_resized_at_the_end),
+		TEST(test_stops_while_others_write),
 	};
 
 	return cmocka_run_group_tests(tests, show_group_setup, sandbox_group_teardown);

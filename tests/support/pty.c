@@ -24,6 +24,7 @@
 
 #define DEADLINE_MS 20000
 #define LOOK_MS	    10
+#define DRAIN_MAX   (1024 * 1024)
 #define TTY_GROUP   5
 
 __attribute__((noreturn)) static void fail_showing(const struct pty *pty, const char *what,
@@ -69,12 +70,16 @@ void pty_start(struct pty *ret, const struct run_options *options)
 	run_start(&ret->run, &copy);
 }
 
-/* Takes what the master has now.  Returns whether there was anything. */
+/*
+ * Takes what the master has now, of a program that writes without end no more than a part.
+ * Returns whether there was anything.
+ */
 static bool drain(struct pty *pty)
 {
+	size_t before = pty->len;
 	bool any = false;
 
-	for (;;) {
+	while (pty->len - before < DRAIN_MAX) {
 		ssize_t len;
 
 		if (pty->size - pty->len < 2048) {
@@ -91,6 +96,7 @@ static bool drain(struct pty *pty)
 		pty->len += (size_t)len;
 		pty->screen[pty->len] = '\0';
 	}
+	return any;
 }
 
 /* Waits a moment for output, or for the end of the command. */
