@@ -282,19 +282,46 @@ static void audit_send_or_log(const struct audit *audit, int type, const struct 
 
 static_assert(RECORD_NAMESPACES == NAMESPACE_KINDS, "one list, in one order");
 
+/* By a descriptor of /proc where there is one: after a module's chroot the name leads nowhere. */
+static int audit_stat(int proc, const char *name, int flags, struct stat *ret)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "%sself/ns/%s", proc < 0 ? "/proc/" : "", name);
+	return fstatat(proc < 0 ? AT_FDCWD : proc, path, ret, flags) ? -errno : 0;
+}
+
+/*
+ * dived's own, and of the two kinds that unshare(2) and setns(2) change for children only,
+ * those.  A pid namespace that has no process yet cannot be followed to.
+ */
+static uint64_t audit_own_namespace(int proc, enum namespace_kind kind)
+{
+	const char *name = kind == NAMESPACE_PID    ? "pid_for_children"
+			   : kind == NAMESPACE_TIME ? "time_for_children"
+						    : record_namespace_names[kind];
+	struct stat status;
+	int r = audit_stat(proc, name, 0, &status);
+
+	if (r == -ENOENT && kind == NAMESPACE_PID &&
+	    audit_stat(proc, name, AT_SYMLINK_NOFOLLOW, &status) == 0)
+		return RECORD_NAMESPACE_NEW;
+	return r ? 0 : status.st_ino;
+}
+
 /* Those that the program will have: dived's own, unless it enters another. */
 static void audit_read_namespaces(const struct audit_facts *facts, struct record_namespaces *ret)
 {
 	const struct namespace_set *set = facts->namespaces;
+	int proc = facts->program ? facts->program->proc : -1;
 
 	for (size_t i = 0; i < RECORD_NAMESPACES; i++) {
-		char path[32];
 		struct stat status;
-		int r;
 
-		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", record_namespace_names[i]);
-		r = set && set->fds[i] >= 0 ? fstat(set->fds[i], &status) : stat(path, &status);
-		ret->inode[i] = r == 0 ? status.st_ino : 0;
+		if (!namespace_set_enters(set, (enum namespace_kind)i))
+			ret->inode[i] = audit_own_namespace(proc, (enum namespace_kind)i);
+		else
+			ret->inode[i] = fstat(set->fds[i], &status) == 0 ? status.st_ino : 0;
 	}
 	if (facts->new_mounts)
 		ret->inode[NAMESPACE_MNT] = RECORD_NAMESPACE_NEW;
