@@ -207,6 +207,7 @@ static void test_exit_records(void **state)
 		text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit",
 					   trail.field, id, NULL);
 		trail_assert(text, "auid", "2001");
+		trail_assert(text, "auid_kept", "yes");
 		trail_assert(text, "acct", "alice");
 		trail_assert(text, cases[i].field, cases[i].value);
 		assert_false(audit_has_field(text, strcmp(cases[i].field, "sig") ? "sig" : "exit"));

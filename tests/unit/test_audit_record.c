@@ -341,12 +341,14 @@ static void test_exit_text(void **state)
 	(void)state;
 	record_exit(RECORD_SYSLOG, &facts, &end, &record);
 	assert_non_null(strstr(record.text, "op=dive:exit res=success "));
-	assert_non_null(strstr(record.text, " exit=3 duration_ms=1234 "));
+	assert_non_null(strstr(record.text, " auid_kept=yes exit=3 duration_ms=1234 "));
+	facts.login_uid_kept = false;
 	end.signalled = true;
 	end.value = 9;
 	end.fault = &fault;
 	record_exit(RECORD_SYSLOG, &facts, &end, &record);
 	assert_non_null(strstr(record.text, "op=dive:exit res=failed "));
+	assert_non_null(strstr(record.text, " auid_kept=no "));
 	assert_non_null(strstr(record.text, " errno=2 sig=9 "));
 }
 
