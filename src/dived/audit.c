@@ -429,13 +429,14 @@ void audit_lost(const struct audit *audit, const struct audit_facts *facts, bool
 	log_notice("%s", record.text);
 }
 
-void audit_gateway(const struct audit *audit, const char *gateway, bool start, const char *text)
+void audit_gateway(const struct audit *audit, const char *gateway, bool start, const char *text,
+		   size_t total)
 {
 	struct record record;
 
-	record_gateway(RECORD_AUDIT, gateway, start, text, &record);
+	record_gateway(RECORD_AUDIT, gateway, start, text, total, &record);
 	audit_send_or_log(audit, AUDIT_USER, &record, NULL, true);
-	record_gateway(RECORD_SYSLOG, gateway, start, text, &record);
+	record_gateway(RECORD_SYSLOG, gateway, start, text, total, &record);
 	log_notice("%s", record.text);
 }
 

@@ -316,11 +316,11 @@ void record_lost(enum record_style style, const struct audit_facts *facts, const
 
 /* The options go into "info", which ausearch(8) decodes. */
 void record_gateway(enum record_style style, const char *gateway, bool start, const char *text,
-		    struct record *ret)
+		    size_t total, struct record *ret)
 {
 	record_begin(ret, style, start ? "dive:start" : "dive:stop");
 	record_add_result(ret, true);
 	record_add_text(ret, "gateway", gateway, RECORD_NAME_MAX);
 	if (text != NULL)
-		record_add_last(ret, "info", text, strlen(text), strlen(text));
+		record_add_last(ret, "info", text, strlen(text), total);
 }

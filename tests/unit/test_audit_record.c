@@ -323,7 +323,7 @@ static void test_worst_case_fits(void **state)
 	assert_sound(&record);
 	record_lost(RECORD_AUDIT, &facts, bad, &record);
 	assert_sound(&record);
-	record_gateway(RECORD_AUDIT, bad, true, bad, &record);
+	record_gateway(RECORD_AUDIT, bad, true, bad, sizeof(bad) - 1, &record);
 	assert_sound(&record);
 	assert_non_null(strstr(record.text, " info_cut=100000"));
 	record_refuse(RECORD_SYSLOG, &facts, &fault, &record);
@@ -358,9 +358,9 @@ static void test_gateway_and_lost_text(void **state)
 	struct record record;
 
 	(void)state;
-	record_gateway(RECORD_AUDIT, "@x", true, "-u root", &record);
+	record_gateway(RECORD_AUDIT, "@x", true, "-u root", 7, &record);
 	assert_string_equal(record.text, "op=dive:start gateway=\"@x\" info=2D7520726F6F74");
-	record_gateway(RECORD_SYSLOG, "@x", false, NULL, &record);
+	record_gateway(RECORD_SYSLOG, "@x", false, NULL, 0, &record);
 	assert_string_equal(record.text, "op=dive:stop res=success gateway=@x");
 	record_lost(RECORD_AUDIT, &facts, "killed", &record);
 	assert_string_equal(record.text, "op=dive:lost uuid=" ID " acct=\"root\" dive_id=\"" ID "\""
