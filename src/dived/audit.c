@@ -23,13 +23,11 @@
 #include "cleanup.h"
 #include "deadline.h"
 #include "log.h"
-#include "parse.h"
 #include "record.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <libaudit.h>
 #include <linux/capability.h>
 #include <poll.h>
@@ -40,12 +38,10 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-#define QUERY_MS       5000
-#define SEND_SECONDS   5
-#define ROOM_MS	       5000
-#define LOOK_MS	       10
-#define LOGIN_UID_FILE "/proc/self/loginuid"
-#define LOGIN_UID_TEXT 16
+#define QUERY_MS     5000
+#define SEND_SECONDS 5
+#define ROOM_MS	     5000
+#define LOOK_MS	     10
 
 static_assert(RECORD_TEXT_MAX + RECORD_SUFFIX_MAX <= AUDIT_MESSAGE_TEXT_MAX,
 	      "the kernel drops what is longer");
@@ -282,19 +278,46 @@ static void audit_send_or_log(const struct audit *audit, int type, const struct 
 
 static_assert(RECORD_NAMESPACES == NAMESPACE_KINDS, "one list, in one order");
 
+/* By a descriptor of /proc where there is one: after a module's chroot the name leads nowhere. */
+static int audit_stat(int proc, const char *name, int flags, struct stat *ret)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "%sself/ns/%s", proc < 0 ? "/proc/" : "", name);
+	return fstatat(proc < 0 ? AT_FDCWD : proc, path, ret, flags) ? -errno : 0;
+}
+
+/*
+ * dived's own, and of the two kinds that unshare(2) and setns(2) change for children only,
+ * those.  A pid namespace that has no process yet cannot be followed to.
+ */
+static uint64_t audit_own_namespace(int proc, enum namespace_kind kind)
+{
+	const char *name = kind == NAMESPACE_PID    ? "pid_for_children"
+			   : kind == NAMESPACE_TIME ? "time_for_children"
+						    : record_namespace_names[kind];
+	struct stat status;
+	int r = audit_stat(proc, name, 0, &status);
+
+	if (r == -ENOENT && kind == NAMESPACE_PID &&
+	    audit_stat(proc, name, AT_SYMLINK_NOFOLLOW, &status) == 0)
+		return RECORD_NAMESPACE_NEW;
+	return r ? 0 : status.st_ino;
+}
+
 /* Those that the program will have: dived's own, unless it enters another. */
 static void audit_read_namespaces(const struct audit_facts *facts, struct record_namespaces *ret)
 {
 	const struct namespace_set *set = facts->namespaces;
+	int proc = facts->program ? facts->program->proc : -1;
 
 	for (size_t i = 0; i < RECORD_NAMESPACES; i++) {
-		char path[32];
 		struct stat status;
-		int r;
 
-		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", record_namespace_names[i]);
-		r = set && set->fds[i] >= 0 ? fstat(set->fds[i], &status) : stat(path, &status);
-		ret->inode[i] = r == 0 ? status.st_ino : 0;
+		if (!namespace_set_enters(set, (enum namespace_kind)i))
+			ret->inode[i] = audit_own_namespace(proc, (enum namespace_kind)i);
+		else
+			ret->inode[i] = fstat(set->fds[i], &status) == 0 ? status.st_ino : 0;
 	}
 	if (facts->new_mounts)
 		ret->inode[NAMESPACE_MNT] = RECORD_NAMESPACE_NEW;
@@ -402,82 +425,13 @@ void audit_lost(const struct audit *audit, const struct audit_facts *facts, bool
 	log_notice("%s", record.text);
 }
 
-void audit_gateway(const struct audit *audit, const char *gateway, bool start, const char *text)
+void audit_gateway(const struct audit *audit, const char *gateway, bool start, const char *text,
+		   size_t total)
 {
 	struct record record;
 
-	record_gateway(RECORD_AUDIT, gateway, start, text, &record);
+	record_gateway(RECORD_AUDIT, gateway, start, text, total, &record);
 	audit_send_or_log(audit, AUDIT_USER, &record, NULL, true);
-	record_gateway(RECORD_SYSLOG, gateway, start, text, &record);
+	record_gateway(RECORD_SYSLOG, gateway, start, text, total, &record);
 	log_notice("%s", record.text);
-}
-
-/* Return: 0; -errno of reading; -EIO when the kernel shows something else than a number. */
-static int audit_get_login_uid(int fd, uint32_t *ret)
-{
-	char text[LOGIN_UID_TEXT];
-	uint64_t value;
-	ssize_t len;
-
-	len = pread(fd, text, sizeof(text) - 1, 0);
-	if (len < 0)
-		return -errno;
-	text[len] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	if (parse_uint(text, 0, UINT32_MAX, &value) < 0)
-		return -EIO;
-	*ret = (uint32_t)value;
-	return 0;
-}
-
-static int audit_put_login_uid(int fd, uint32_t login_uid)
-{
-	char text[LOGIN_UID_TEXT];
-	int len;
-	ssize_t written;
-
-	len = snprintf(text, sizeof(text), "%" PRIu32, login_uid); /* at most 10 digits */
-	written = pwrite(fd, text, (size_t)len, 0);
-	if (written < 0)
-		return -errno;
-	return written == len ? 0 : -EIO;
-}
-
-void audit_open_login(struct audit_login *ret)
-{
-	ret->reading = open(LOGIN_UID_FILE, O_RDONLY | O_CLOEXEC);
-	ret->writing = open(LOGIN_UID_FILE, O_WRONLY | O_CLOEXEC);
-}
-
-void audit_close_login(struct audit_login *login)
-{
-	close_fd(&login->reading);
-	close_fd(&login->writing);
-}
-
-int audit_keep_login_uid(const struct audit_login *login, uint32_t login_uid)
-{
-	uint32_t now;
-	int error = audit_get_login_uid(login->reading, &now);
-
-	if (error < 0 || now == login_uid)
-		return error;
-	error = audit_put_login_uid(login->writing, login_uid);
-	if (error < 0)
-		return error;
-	error = audit_get_login_uid(login->reading, &now);
-	if (error < 0)
-		return error;
-	return now == login_uid ? 0 : -EIO;
-}
-
-int audit_set_login_uid(uint32_t login_uid)
-{
-	struct audit_login login;
-	int error;
-
-	audit_open_login(&login);
-	error = audit_keep_login_uid(&login, login_uid);
-	audit_close_login(&login);
-	return error;
 }

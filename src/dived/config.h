@@ -285,7 +285,7 @@ void config_help_lists(FILE *out);
 const char *config_environment_name(unsigned environment);
 
 /* Writes version and effective options into one line, for the log. */
-void config_describe(const struct config *config, char *buffer, size_t size);
+size_t config_describe(const struct config *config, char *buffer, size_t size);
 
 /* Prints the effective gateway in words, some lines, for --check. */
 void config_print(const struct config *config, FILE *out);

@@ -7,11 +7,13 @@
  * container, which has not, is judged for each spawn (plan.c).
  *
  * The words: options as they are in force, implied ones included.  Of --env-set
- * only names are shown, since a value may be a secret and logs are widely read.
+ * only names are shown, since a value may be a secret and logs are widely read.  What an
+ * administrator wrote is quoted as the words of a recorded command are.
  */
 #include "config_internal.h"
 
 #include "cleanup.h"
+#include "record.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,7 +84,8 @@ const char *config_environment_name(unsigned environment)
 struct line {
 	char *text;
 	size_t size;
-	size_t used; /* < size */
+	size_t used;  /* < size */
+	size_t total; /* as if there were room */
 };
 
 static void add(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -97,7 +100,30 @@ static void add(struct line *line, const char *format, ...)
 	written = vsnprintf(line->text + line->used, room, format, arguments);
 	va_end(arguments);
 	if (written > 0)
+		line->total += (size_t)written;
+	if (written > 0)
 		line->used += (size_t)written < room ? (size_t)written : room - 1;
+}
+
+/* Quoted where a shell would need it, as words of a command are: where one ends is seen. */
+static void add_words(struct line *line, char *const *words)
+{
+	char joined[RECORD_TEXT_MAX];
+	size_t total = record_join(words, joined, sizeof(joined));
+
+	add(line, "%s", joined);
+	line->total += total - strlen(joined);
+}
+
+static void add_word(struct line *line, const char *word, size_t len)
+{
+	cleanup_free char *copy = strndup(word, len);
+	char *const words[] = { copy, NULL };
+
+	if (copy)
+		add_words(line, words);
+	else
+		add(line, "?");
 }
 
 /* " key=a,b"; with `names_only` what follows "=" in an item is left out. */
@@ -110,14 +136,18 @@ static void add_list(struct line *line, const char *key, const struct option_lis
 
 		if (i == 0)
 			add(line, " %s=", key);
-		add(line, "%s%.*s", i ? "," : "", (int)len, item);
+		if (i > 0)
+			add(line, ",");
+		add_word(line, item, len);
 	}
 }
 
 static void add_text(struct line *line, const char *key, const char *text)
 {
-	if (text)
-		add(line, " %s=%s", key, text);
+	if (!text)
+		return;
+	add(line, " %s=", key);
+	add_word(line, text, strlen(text));
 }
 
 /* As add_list(), where a list that was given and is empty says something. */
@@ -132,7 +162,8 @@ static void describe_serving(struct line *line, const struct config *config)
 {
 	static const char *const disconnect[] = { "hup", "kill", "ignore" };
 
-	add(line, "version=%s address=%s", DIVE_VERSION, config->address);
+	add(line, "version=%s", DIVE_VERSION);
+	add_text(line, "address", config->address);
 	if ((config->address[0] != '-' && !config->listen_fds) || config->socket_mode_set)
 		add(line, " mode=%04o", (unsigned)config->socket_mode);
 	add_text(line, "owner", config->socket_owner);
@@ -152,10 +183,10 @@ static void describe_who(struct line *line, const struct config *config)
 	static const char *const authenticate[] = { "auto", "always", "never" };
 	static const char *const audit[] = { "auto", "require", "off" };
 
-	add(line, " target=%s",
-	    config->no_setuid ? "dived"
-	    : config->user    ? config->user
-			      : "client");
+	add_text(line, "target",
+		 config->no_setuid ? "dived"
+		 : config->user	   ? config->user
+				   : "client");
 	add_list(line, "groups", &config->groups, false);
 	add_text(line, "effective-user", config->effective_user);
 	if (config->no_pam)
@@ -178,8 +209,10 @@ static void describe_place(struct line *line, const struct config *config)
 	add_text(line, "chroot", config->chroot);
 	add_list(line, "pivot-root", &config->pivot_root, false);
 	add_text(line, "chdir", config->chdir);
-	for (size_t i = 0; i < config->contents.count; i += 2)
-		add(line, "%s%s", i ? "," : " write-content=", config->contents.items[i]);
+	for (size_t i = 0; i < config->contents.count; i += 2) {
+		add(line, "%s", i ? "," : " write-content=");
+		add_word(line, config->contents.items[i], strlen(config->contents.items[i]));
+	}
 	add_text(line, "cgroup", config->cgroup);
 }
 
@@ -192,7 +225,7 @@ static void describe_privileges(struct line *line, const struct config *config)
 	add_text(line, "set-capabilities", config->capabilities_text);
 }
 
-void config_describe(const struct config *config, char *buffer, size_t size)
+size_t config_describe(const struct config *config, char *buffer, size_t size)
 {
 	const struct {
 		unsigned set;
@@ -215,10 +248,10 @@ void config_describe(const struct config *config, char *buffer, size_t size)
 		{ config->no_new_privs, "no-new-privs" },
 		{ config->allow_insecure, "allow-insecure" },
 	};
-	struct line line = { buffer, size, 0 };
+	struct line line = { buffer, size, 0, 0 };
 
 	if (size == 0)
-		return;
+		return 0;
 	describe_serving(&line, config);
 	describe_who(&line, config);
 	describe_place(&line, config);
@@ -231,6 +264,9 @@ void config_describe(const struct config *config, char *buffer, size_t size)
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (flags[i].set)
 			add(&line, " %s", flags[i].name);
-	for (size_t i = 0; config->forced && config->forced[i]; i++)
-		add(&line, "%s%s", i ? " " : " command=", config->forced[i]);
+	if (config->forced) {
+		add(&line, " command=");
+		add_words(&line, config->forced);
+	}
+	return line.total;
 }

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "namespace.h"
+#include "record.h"
 #include "stack.h"
 
 #include <errno.h>
@@ -304,12 +305,12 @@ int gateway_check_audit(const struct config *config, bool warn, enum audit_state
 
 void gateway_record(const struct config *config, bool start)
 {
-	char text[2048];
+	char text[RECORD_TEXT_MAX]; /* a record takes no more */
 	struct audit audit;
+	size_t total = config_describe(config, text, sizeof(text));
 
-	config_describe(config, text, sizeof(text));
 	if (audit_init((enum config_audit)config->audit, &audit))
 		return; /* said at start-up */
-	audit_gateway(&audit, config->address, start, text);
+	audit_gateway(&audit, config->address, start, text, total);
 	audit_done(&audit);
 }

@@ -379,9 +379,13 @@ static int check(struct config *config)
 		return STATUS_USAGE;
 	}
 	config_print(config, stdout);
+	/* All of it checked by fflush(3).  With "off" the kernel has not been asked. */
 	if (!gateway_is_unrecorded(config))
-		(void)printf("  audit: %s; kernel auditing is %s\n", audit_words[config->audit],
-			     audit_state_name(state)); /* checked by fflush(3) */
+		(void)printf("  audit: %s", audit_words[config->audit]);
+	if (!gateway_is_unrecorded(config) && config->audit != CONFIG_AUDIT_OFF)
+		(void)printf("; kernel auditing is %s", audit_state_name(state));
+	if (!gateway_is_unrecorded(config))
+		(void)printf("\n");
 	return fflush(stdout) ? STATUS_FAILURE : 0;
 }
 

@@ -78,13 +78,16 @@ static void record_add_who(struct record *record, const struct audit_facts *fact
 	record_add_id(record, "client_ses", peer->session_id);
 }
 
+/* Without it nobody can tell whether auid= in front of the message is the client's. */
+static void record_add_kept(struct record *record, const struct audit_facts *facts)
+{
+	record_add(record, " auid_kept=%s", facts->login_uid_kept ? "yes" : "no");
+}
+
 static void record_add_what(struct record *record, const struct audit_facts *facts)
 {
-	record_add(record, " elevated=%s auid_kept=%s",
-		   !facts->decided   ? "?"
-		   : facts->elevated ? "yes"
-				     : "no",
-		   facts->login_uid_kept ? "yes" : "no");
+	record_add(record, " elevated=%s", !facts->decided ? "?" : facts->elevated ? "yes" : "no");
+	record_add_kept(record, facts);
 	record_add_text(record, "tty", facts->tty, PEER_TTY_MAX);
 	if (facts->requested)
 		record_add(record, " fds=%zu", facts->fd_count);
@@ -265,6 +268,7 @@ static void record_begin_more(struct record *record, enum record_style style,
 	record_add_text(record, "acct", facts->account, RECORD_NAME_MAX);
 	record_add_text(record, "dive_id", facts->id, AUDIT_ID_SIZE);
 	record_add_text(record, "gateway", facts->gateway, RECORD_NAME_MAX);
+	record_add_kept(record, facts);
 }
 
 void record_more(enum record_style style, const struct audit_facts *facts,
@@ -293,6 +297,7 @@ void record_exit(enum record_style style, const struct audit_facts *facts,
 	record_begin(ret, style, "dive:exit");
 	record_add_result(ret, end->fault == NULL);
 	record_add_who(ret, facts);
+	record_add_kept(ret, facts);
 	if (end->fault != NULL)
 		record_add_fault(ret, end->fault);
 	record_add(ret, " %s=%d duration_ms=%" PRId64, end->signalled ? "sig" : "exit", end->value,
@@ -311,11 +316,11 @@ void record_lost(enum record_style style, const struct audit_facts *facts, const
 
 /* The options go into "info", which ausearch(8) decodes. */
 void record_gateway(enum record_style style, const char *gateway, bool start, const char *text,
-		    struct record *ret)
+		    size_t total, struct record *ret)
 {
 	record_begin(ret, style, start ? "dive:start" : "dive:stop");
 	record_add_result(ret, true);
 	record_add_text(ret, "gateway", gateway, RECORD_NAME_MAX);
 	if (text != NULL)
-		record_add_last(ret, "info", text, strlen(text), strlen(text));
+		record_add_last(ret, "info", text, strlen(text), total);
 }

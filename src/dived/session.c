@@ -258,8 +258,9 @@ static int spawn(struct session *session, struct fault *fault)
 	r = session->unrecorded ? 0 : audit_spawn(&session->audit, &session->facts, fault);
 	if (r)
 		return r;
-	/* Else the child closes them when it executes the program, and may wait there. */
-	if (session->config->no_fds)
+	/* Else the child closes them when it executes the program, and may wait there; but not
+	   by what would be the first process of the program's pid namespace. */
+	if (session->config->no_fds && session->may_fork)
 		request_drop_fds(&session->request);
 	session->recorded = !session->unrecorded;
 	session->started = deadline_now();
@@ -291,6 +292,7 @@ static int wait_for_program(struct session *session, struct fault *fault)
 		.program = session->program,
 		.signals = session->signals,
 		.local = session->config->mode == CONFIG_MODE_EXECUTE,
+		.apart = !session->may_fork,
 		.shared = !session->plan.new_session && !session->plan.new_group,
 		.cgroup = session->config->cgroup_fd,
 		.monitor = session->channel.monitor_ours,

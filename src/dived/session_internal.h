@@ -49,7 +49,7 @@ struct session {
 	int outside;	     /* owned: the root directory before modules run */
 	int moved_directory; /* owned, behind granted.directory */
 	struct audit_login login;
-	bool may_fork; /* to find names: locate.h */
+	bool may_fork; /* children are in our own pid namespace: locate.h */
 	int64_t started;
 	pid_t program;	 /* 0 until it is executed */
 	bool took_pam;	 /* the handle of the input is in `auth` */

@@ -305,6 +305,23 @@ static void drain(const struct state *state)
 	}
 }
 
+/*
+ * After an unshare(2) of the pid namespace the program is the first process of the new one, and
+ * its end waits until all others in there have been reaped: also those that close
+ * descriptors (release.h) or were started by a module, which are our children.
+ */
+static void reap_others(const struct state *state)
+{
+	for (;;) {
+		siginfo_t info = { 0 };
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == 0 ||
+		    info.si_pid == state->in->program)
+			return;
+		(void)waitpid(info.si_pid, NULL, WNOHANG); /* as has just been seen */
+	}
+}
+
 /* One turn.  Return: as look(). */
 static int turn(struct state *state, struct message_exited *ret)
 {
@@ -318,6 +335,8 @@ static int turn(struct state *state, struct message_exited *ret)
 	if (poll(waits, ARRAY_LEN(waits), deadline_left(state->kill_at)) < 0 && errno != EINTR)
 		return -errno;
 	drain(state);
+	if (state->in->apart)
+		reap_others(state);
 	if (waits[2].revents && state->conn >= 0)
 		serve_client(state);
 	if (deadline_passed(state->kill_at)) {

@@ -20,6 +20,7 @@ struct supervise {
 	int signals;   /* signalfd(2) of supervise_open_signals(), whose signals are blocked */
 	bool local;    /* -J: signals to this process are for the program */
 	bool shared;   /* the program is in our own process group: it has those of the terminal */
+	bool apart;    /* children are in another pid namespace than we are: all are reaped */
 	int monitor;   /* our end, with a new terminal: `program` is the monitor; else -1 */
 	int cgroup;    /* its cgroup's directory, for --on-disconnect kill; -1 for none */
 };

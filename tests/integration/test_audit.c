@@ -118,6 +118,32 @@ static void test_gateway_records(void **state)
 	}
 }
 
+/* A long list of options comes out whole, and of one that is longer the length. */
+static void test_long_options(void **state)
+{
+	static char word[5001];
+	char info[TRAIL_TEXT_MAX];
+	char number[32];
+	const char *text;
+	uint64_t total;
+
+	(void)state;
+	memset(word, 'x', 2050);
+	trail_serve(RUN_WORDS("-u", "bob", "--", "/bin/echo", word, "it's last"));
+	text = trail_expect(AUDIT_USER, "op=dive:start");
+	(void)audit_field_decoded(text, "info", info, sizeof(info));
+	assert_non_null(strstr(info, " command=/bin/echo xx"));
+	assert_non_null(strstr(info, "xx 'it'\\''s last'"));
+	assert_false(audit_has_field(text, "info_cut"));
+	gateway_stop(&trail.gateway);
+	memset(word, 'x', sizeof(word) - 1);
+	trail_serve(RUN_WORDS("-u", "bob", "--", "/bin/echo", word, word));
+	text = trail_expect(AUDIT_USER, "op=dive:start");
+	(void)audit_field(text, "info_cut", number, sizeof(number));
+	assert_int_equal(parse_uint(number, 10000, 11000, &total), 0);
+	gateway_stop(&trail.gateway);
+}
+
 static void test_spawn_record(void **state)
 {
 	static const char *const login_uids[] = { "2001", TRAIL_UNSET, "2002" };
@@ -207,6 +233,7 @@ static void test_exit_records(void **state)
 		text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit",
 					   trail.field, id, NULL);
 		trail_assert(text, "auid", "2001");
+		trail_assert(text, "auid_kept", "yes");
 		trail_assert(text, "acct", "alice");
 		trail_assert(text, cases[i].field, cases[i].value);
 		assert_false(audit_has_field(text, strcmp(cases[i].field, "sig") ? "sig" : "exit"));
@@ -392,9 +419,9 @@ static void test_lost_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_gateway_records), TEST(test_spawn_record),   TEST(test_pam_records),
-		TEST(test_exit_records),    TEST(test_refuse_records), TEST(test_refuse_malformed),
-		TEST(test_refuse_busy),	    TEST(test_lost_records),
+		TEST(test_gateway_records),  TEST(test_long_options), TEST(test_spawn_record),
+		TEST(test_pam_records),	     TEST(test_exit_records), TEST(test_refuse_records),
+		TEST(test_refuse_malformed), TEST(test_refuse_busy),  TEST(test_lost_records),
 	};
 
 	return cmocka_run_group_tests(tests, sandbox_group_setup, sandbox_group_teardown);

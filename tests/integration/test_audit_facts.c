@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -253,6 +254,54 @@ static void test_moved(void **state)
 	sandbox_write("/etc/security/limits.conf", 0644, "#\n");
 }
 
+/* --- in which namespaces ---------------------------------------------------------------- */
+
+/*
+ * `dived -J` after an unshare(2) that is for children only: the program is the first process
+ * of the new namespace.  Standard output is a file in memory, which is closed by a process
+ * in there, too.  The leak check of a sanitizer would need a process, and there can be none
+ * when the first has ended.
+ */
+static void test_children_only(void **state)
+{
+	static const struct {
+		const char *unshare; /* its option */
+		const char *more;    /* an option of dived */
+		const char *file;    /* of the program */
+		const char *field;
+		bool known; /* it has a number before */
+	} cases[] = {
+		{ "-p", "-S", "/proc/self/ns/pid", "ns_pid", false },
+		{ "-T", "-S", "/proc/self/ns/time", "ns_time", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_fd int out = MUST_INT(memfd_create("out", MFD_CLOEXEC));
+		char number[32] = "";
+		const char *text;
+
+		print_message("case: %s %s\n", cases[i].unshare, cases[i].more);
+		run(&trail.client,
+		    &(struct run_options){
+			    .fds = &(struct run_fd){ out, 9 },
+			    .fd_count = 1,
+			    .argv = RUN_WORDS("env", "ASAN_OPTIONS=detect_leaks=0", "unshare",
+					      cases[i].unshare, sandbox_dived(), "-J",
+					      cases[i].more, "--pam-service", "dived", "--",
+					      "/usr/bin/stat", "-Lc", "%i", cases[i].file) });
+		run_assert_status(&trail.client, 0);
+		text = audit_stream_expect(&trail.stream, AUDIT_USER_CMD, "op=dive:spawn",
+					   "gateway=\"-J\"", cases[i].field, NULL);
+		(void)audit_field(text, cases[i].field, number, sizeof(number));
+		if (!cases[i].known)
+			assert_string_equal(number, "new");
+		else
+			assert_memory_equal(trail.client.out, number, strlen(number));
+		run_done(&trail.client);
+	}
+}
+
 /* --- what is executed ------------------------------------------------------------------ */
 
 static const struct {
@@ -377,7 +426,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_identity), TEST(test_forged_directory), TEST(test_deleted_directory),
-		TEST(test_moved),    TEST(test_early_refusals),	  TEST(test_file),
+		TEST(test_moved),    TEST(test_children_only),	  TEST(test_early_refusals),
+		TEST(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, show_group_setup, sandbox_group_teardown);

@@ -63,6 +63,33 @@ static void test_require_refuses_to_start(void **state)
 	audit_stream_set_enabled(&trail.stream, true);
 }
 
+/* What it says of the kernel is what the kernel says; with "off" nobody asks. */
+static void test_check_tells(void **state)
+{
+	static const struct {
+		const char *mode;
+		bool enabled;
+		const char *line;
+	} cases[] = {
+		{ "auto", true, "and to syslog; kernel auditing is enabled\n" },
+		{ "auto", false, "and to syslog; kernel auditing is disabled\n" },
+		{ "off", true, "  audit: records to syslog only\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		audit_stream_set_enabled(&trail.stream, cases[i].enabled);
+		run(&trail.client,
+		    &(struct run_options){ .argv = RUN_WORDS(sandbox_dived(), "--check",
+							     "/run/dive-test/never.sock", "--audit",
+							     cases[i].mode) });
+		run_assert_status(&trail.client, 0);
+		assert_non_null(strstr(trail.client.out, cases[i].line));
+		run_done(&trail.client);
+	}
+	audit_stream_set_enabled(&trail.stream, true);
+}
+
 static void test_require_refuses_the_unknown(void **state)
 {
 	struct run dived;
@@ -351,6 +378,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_require_refuses_to_start),
+		TEST(test_check_tells),
 		TEST(test_require_refuses_the_unknown),
 		TEST(test_require_refuses_a_spawn),
 		TEST(test_auto_without_auditing),

@@ -116,6 +116,7 @@ static void test_long_command(void **state)
 	for (uint64_t part = 2; part <= parts; part++) {
 		text = trail_expect(AUDIT_USER_CMD, "op=dive:more");
 		assert_intact(text);
+		trail_assert(text, "auid_kept", "yes");
 		trail_assert_number(text, "part", part);
 		trail_assert_number(text, "parts", parts);
 		len += strlen(audit_field_decoded(text, "cmd", whole + len, sizeof(whole) - len));

@@ -323,7 +323,7 @@ static void test_worst_case_fits(void **state)
 	assert_sound(&record);
 	record_lost(RECORD_AUDIT, &facts, bad, &record);
 	assert_sound(&record);
-	record_gateway(RECORD_AUDIT, bad, true, bad, &record);
+	record_gateway(RECORD_AUDIT, bad, true, bad, sizeof(bad) - 1, &record);
 	assert_sound(&record);
 	assert_non_null(strstr(record.text, " info_cut=100000"));
 	record_refuse(RECORD_SYSLOG, &facts, &fault, &record);
@@ -341,12 +341,14 @@ static void test_exit_text(void **state)
 	(void)state;
 	record_exit(RECORD_SYSLOG, &facts, &end, &record);
 	assert_non_null(strstr(record.text, "op=dive:exit res=success "));
-	assert_non_null(strstr(record.text, " exit=3 duration_ms=1234 "));
+	assert_non_null(strstr(record.text, " auid_kept=yes exit=3 duration_ms=1234 "));
+	facts.login_uid_kept = false;
 	end.signalled = true;
 	end.value = 9;
 	end.fault = &fault;
 	record_exit(RECORD_SYSLOG, &facts, &end, &record);
 	assert_non_null(strstr(record.text, "op=dive:exit res=failed "));
+	assert_non_null(strstr(record.text, " auid_kept=no "));
 	assert_non_null(strstr(record.text, " errno=2 sig=9 "));
 }
 
@@ -356,9 +358,9 @@ static void test_gateway_and_lost_text(void **state)
 	struct record record;
 
 	(void)state;
-	record_gateway(RECORD_AUDIT, "@x", true, "-u root", &record);
+	record_gateway(RECORD_AUDIT, "@x", true, "-u root", 7, &record);
 	assert_string_equal(record.text, "op=dive:start gateway=\"@x\" info=2D7520726F6F74");
-	record_gateway(RECORD_SYSLOG, "@x", false, NULL, &record);
+	record_gateway(RECORD_SYSLOG, "@x", false, NULL, 0, &record);
 	assert_string_equal(record.text, "op=dive:stop res=success gateway=@x");
 	record_lost(RECORD_AUDIT, &facts, "killed", &record);
 	assert_string_equal(record.text, "op=dive:lost uuid=" ID " acct=\"root\" dive_id=\"" ID "\""

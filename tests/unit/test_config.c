@@ -232,8 +232,9 @@ static void test_values(void **state)
 	assert_non_null(strstr(text, " env-set=A"));
 	assert_null(strstr(text, "secret"));
 	assert_non_null(strstr(text, " command=/bin/id -u"));
+	size_t total = strlen(text);
 	for (size_t size = 1; size < 64; size++) {
-		config_describe(&config, text, size);
+		assert_int_equal(config_describe(&config, text, size), total);
 		assert_int_equal(strlen(text), size - 1);
 	}
 	/* A reload keeps what it cannot replace. */
