@@ -233,6 +233,7 @@ static void stop(struct listener *listener)
 
 		if (connection->conn >= 0)
 			connection_refuse(listener, connection, "the gateway is stopping");
+		connection_stop(listener, connection);
 	}
 	listener_template_stop(listener);
 }

@@ -42,6 +42,9 @@ struct connection {
 	int64_t deadline;    /* WAITING, HANDED: give up; else: the session is killed */
 	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
 	bool killed;	     /* its time was over */
+	int64_t record_at;   /* when the record of its loss is tried again; 0: none is owed */
+	unsigned record_try; /* how often that has failed */
+	bool over;	     /* to be let go of as soon as no record is owed */
 	bool retried;	     /* a broken service has been loaded again for it */
 	unsigned handed;     /* times it was given to a template */
 	const char *refusal; /* REFUSED: what the client is told */
@@ -123,6 +126,8 @@ void connection_event(struct listener *listener, struct connection *connection);
 void connection_ended(struct listener *listener, struct connection *connection);
 void connection_timers(struct listener *listener, struct connection *connection, int64_t now);
 int64_t connection_next(const struct connection *connection);
+/* The gateway stops: a record that is owed still is tried for the last time. */
+void connection_stop(struct listener *listener, struct connection *connection);
 void connection_refuse(struct listener *listener, struct connection *connection, const char *text);
 /* The template that had it has died: connections it had not forked for wait again. */
 void connection_return(struct listener *listener, struct connection *connection);

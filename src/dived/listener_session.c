@@ -23,13 +23,22 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
-#define DIE_MS	  3000 /* between SIGKILL and the record of a session that does not die */
-#define DIED_MS	  2000 /* the price of a session that died before its verdict */
-#define RETRY_MS  20   /* a template's queue is full; a process cannot be made */
-#define HANDS_MAX 3    /* a connection that kills templates is not handed on for ever */
+#define DIE_MS	     3000 /* between SIGKILL and the record of a session that does not die */
+#define DIED_MS	     2000 /* the price of a session that died before its verdict */
+#define RETRY_MS     20	  /* a template's queue is full; a process cannot be made */
+#define RECORD_MS    100  /* the same, for the record of a loss */
+#define RECORD_TRIES 50
+#define HANDS_MAX    3 /* a connection that kills templates is not handed on for ever */
 
 static void release(struct listener *listener, struct connection *connection)
 {
+	if (connection->record_at) { /* which is for later: write_record() */
+		close_fd(&connection->control);
+		close_fd(&connection->pidfd);
+		connection->deadline = DEADLINE_NONE;
+		connection->over = true;
+		return;
+	}
 	if (connection->state != CONNECTION_REFUSED)
 		admission_leave(&listener->admission, connection->witness.peer.uid,
 				connection->state != CONNECTION_OPEN, connection->serial);
@@ -194,26 +203,49 @@ static void handle(struct listener *listener, struct connection *connection,
 	witness_hear(&connection->witness, message);
 }
 
-/* A session has ended, or is given up.  Nothing is owed any more when this returns. */
+/*
+ * A disposable process writes the record of a loss.  While none can be made it stays owed,
+ * and with it the place in the quotas taken, but not for ever.
+ */
+static void write_record(struct listener *listener, struct connection *connection)
+{
+	const struct witness *witness = &connection->witness;
+	const char *gateway = gateway_of(listener, connection);
+	pid_t pid = disposable_lost((enum config_audit)listener->config->audit, gateway, witness);
+
+	if (pid < 0 && ++connection->record_try < RECORD_TRIES) {
+		connection->record_at = deadline_after(RECORD_MS);
+		return;
+	}
+	if (pid > 0)
+		listener->disposables++;
+	else
+		log_error("%s: id=%s uid=%u: the session was lost (%s) and no process can be made "
+			  "to record it",
+			  gateway, witness->id, witness->peer.uid, witness_reason(witness));
+	connection->record_at = 0;
+	if (connection->over)
+		release(listener, connection);
+}
+
+void connection_stop(struct listener *listener, struct connection *connection)
+{
+	if (connection->state == CONNECTION_FREE || !connection->record_at)
+		return;
+	connection->record_try = RECORD_TRIES;
+	write_record(listener, connection);
+}
+
+/* A session has ended, or is given up: by now it can write nothing any more. */
 static void settle(struct listener *listener, struct connection *connection)
 {
 	struct witness *witness = &connection->witness;
-	const char *gateway = gateway_of(listener, connection);
 
 	if (!witness->done && connection->state != CONNECTION_OPEN)
 		admission_result(&listener->admission, witness->peer.uid, connection->serial,
 				 deadline_after(DIED_MS));
-	if (witness_owes(witness, gateway)) {
-		pid_t pid = disposable_lost((enum config_audit)listener->config->audit, gateway,
-					    witness);
-
-		if (pid > 0)
-			listener->disposables++;
-		else
-			log_error("%s: id=%s uid=%u: the session was lost (%s) and no process can "
-				  "be made to record it",
-				  gateway, witness->id, witness->peer.uid, witness_reason(witness));
-	}
+	if (witness_owes(witness, gateway_of(listener, connection)))
+		write_record(listener, connection);
 	witness->done = true;
 }
 
@@ -351,6 +383,8 @@ void connection_timers(struct listener *listener, struct connection *connection,
 		grant(listener, connection, now);
 	if (connection->state == CONNECTION_WAITING)
 		connection_hand(listener, connection);
+	if (connection->record_at && connection->record_at <= now)
+		write_record(listener, connection);
 	if (connection->state != CONNECTION_FREE && deadline_passed(connection->deadline))
 		expire(listener, connection);
 }
@@ -363,5 +397,7 @@ int64_t connection_next(const struct connection *connection)
 		return DEADLINE_NONE;
 	if (connection->ask_at > 0)
 		next = deadline_earlier(next, connection->ask_at);
+	if (connection->record_at)
+		next = deadline_earlier(next, connection->record_at);
 	return next;
 }
