@@ -10,7 +10,7 @@
 #include "deadline.h"
 #include "listener_internal.h"
 #include "log.h"
-#include "peer.h" /* PEER_UNSET */
+#include "peer.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -134,6 +134,9 @@ static void admit(struct listener *listener, unsigned socket, int *conn,
 		refusal = admission_enter(&listener->admission, connection->witness.peer.uid,
 					  exempt, now);
 	connection->conn = take_fd(conn);
+	/* For the record, should the session die before it has told whom it serves. */
+	if (!refusal)
+		connection->witness.peer.pidfd = peer_pidfd(connection->conn);
 	if (refusal) {
 		connection->state = CONNECTION_REFUSED;
 		connection_refuse(listener, connection, refusal);

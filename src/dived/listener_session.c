@@ -44,6 +44,7 @@ static void release(struct listener *listener, struct connection *connection)
 				connection->state != CONNECTION_OPEN, connection->serial);
 	close_fd(&connection->control);
 	close_fd(&connection->pidfd);
+	witness_release(&connection->witness);
 	connection->state = CONNECTION_FREE;
 }
 

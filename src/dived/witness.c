@@ -3,16 +3,23 @@
  */
 #include "witness.h"
 
+#include "cleanup.h"
 #include "log.h"
 #include "watchdog.h"
 
 #include <stdio.h>
+
+void witness_release(struct witness *witness)
+{
+	close_fd(&witness->peer.pidfd);
+}
 
 void witness_hear(struct witness *witness, const struct control *message)
 {
 	switch (message->type) {
 	case CONTROL_FACTS:
 		witness->peer.login_uid = message->login_uid;
+		close_fd(&witness->peer.pidfd); /* nothing is left to be found out */
 		(void)snprintf(witness->id, sizeof(witness->id), "%s", message->id);
 		(void)snprintf(witness->account, sizeof(witness->account), "%s", message->account);
 		break;
@@ -49,16 +56,20 @@ bool witness_owes(const struct witness *witness, const char *gateway)
 	return !witness->recorded;
 }
 
-void witness_write(const struct witness *witness, enum config_audit mode, const char *gateway)
+void witness_write(struct witness *witness, enum config_audit mode, const char *gateway)
 {
 	const struct audit_facts facts = {
-		.id = witness->id,
+		.id = witness->id, /* filled below, if need be */
 		.gateway = gateway,
 		.account = witness->account[0] ? witness->account : NULL,
 		.peer = &witness->peer,
 	};
 	struct audit audit;
 
+	if (witness->peer.pidfd >= 0)
+		peer_read_process(&witness->peer); /* or it has gone */
+	if (witness->id[0] == '\0')
+		(void)audit_new_id(witness->id);	    /* or there is none */
 	(void)audit_set_login_uid(witness->peer.login_uid); /* else the record says dived's own */
 	if (audit_init(mode, &audit))
 		return;

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 struct witness {
-	struct peer peer; /* who connected: ids and login uid; no groups, no pidfd */
+	struct peer peer; /* who connected: ids; the login uid, or until then a pidfd; no groups */
 	bool admitted;	  /* after the verdict */
 	bool recorded;	  /* the session has written its own end */
 	bool done;	  /* nothing is owed any more */
@@ -22,6 +22,9 @@ struct witness {
 	char id[AUDIT_ID_SIZE];
 	char account[CONTROL_ACCOUNT_MAX];
 };
+
+/* Releases what it holds. */
+void witness_release(struct witness *witness);
 
 /* Takes in what a session tells of itself; other messages are passed over. */
 void witness_hear(struct witness *witness, const struct control *message);
@@ -37,6 +40,7 @@ bool witness_owes(const struct witness *witness, const char *gateway);
 
 /*
  * Writes the record of a lost session, with its client's login uid, which the calling
- * process takes on.  May block: for a process that nobody waits for.
+ * process takes on.  What the session has not told by then is found out or made: the
+ * login uid, an id.  May block: for a process that nobody waits for.
  */
-void witness_write(const struct witness *witness, enum config_audit mode, const char *gateway);
+void witness_write(struct witness *witness, enum config_audit mode, const char *gateway);

@@ -11,7 +11,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +64,38 @@ static void test_listener_gone(void **state)
 		family_await(FAMILY_SESSION, 0);
 		expect_end();
 	}
+}
+
+/*
+ * It is killed before it has told whom it serves: the listener, which is stopped, has
+ * the HELLO and nothing else.
+ */
+static void test_killed_at_once(void **state)
+{
+	struct family_fds fds;
+	const char *text;
+	char id[64];
+
+	(void)state;
+	write_plain_service();
+	trail_serve(RUN_WORDS("-x", "ends"));
+	cleanup_fd int template = family_open(FAMILY_TEMPLATE);
+	MUST(pidfd_send_signal(template, SIGSTOP, NULL, 0));
+	hostile_connect(&trail.hostile, trail.gateway.address, "alice", LOGIN_UID);
+	family_list_fds(trail.gateway.pid, &fds); /* by then it has been handed on */
+	gateway_freeze(&trail.gateway);
+	MUST(pidfd_send_signal(template, SIGCONT, NULL, 0));
+	family_list_fds(family_find(FAMILY_SESSION), &fds); /* by then it waits for the answer */
+	family_kill(FAMILY_SESSION);
+	gateway_signal(&trail.gateway, SIGCONT);
+	text = trail_expect(AUDIT_USER_AUTH, "op=dive:lost");
+	trail_assert(text, "auid", LOGIN_UID);
+	trail_assert(text, "client_auid", LOGIN_UID);
+	trail_assert_number(text, "client_uid", SANDBOX_UID_ALICE);
+	assert_int_equal(strlen(audit_field(text, "dive_id", id, sizeof(id))), 32);
+	trail_assert(text, "uuid", id);
+	hostile_close(&trail.hostile);
+	gateway_stop(&trail.gateway);
 }
 
 /* --- a listener that can make no process --------------------------------------------- */
@@ -180,9 +214,8 @@ static void test_no_process_at_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_behind_a_listener),
-		TEST(test_listener_gone),
-		TEST(test_no_process_for_a_while),
+		TEST(test_behind_a_listener), TEST(test_listener_gone),
+		TEST(test_killed_at_once),    TEST(test_no_process_for_a_while),
 		TEST(test_no_process_at_all),
 	};
 
