@@ -142,6 +142,9 @@ static void dispatch(struct listener *listener, const struct epoll_event *event)
 	else if (tag & TAG_PROCESS)
 		connection_ended(listener,
 				 &listener->connections[(tag & ~TAG_PROCESS) - TAG_CONNECTIONS]);
+	else if (tag & TAG_PROGRAM)
+		connection_program_ended(
+			listener, &listener->connections[(tag & ~TAG_PROGRAM) - TAG_CONNECTIONS]);
 	else if (tag >= TAG_SOCKETS && tag < TAG_CONNECTIONS)
 		listener_socket_event(listener, (unsigned)(tag - TAG_SOCKETS), event->events);
 	else if (tag >= TAG_CONNECTIONS)

@@ -127,6 +127,7 @@ static void admit(struct listener *listener, unsigned socket, int *conn,
 		.control = -1,
 		.pidfd = -1,
 		.deadline = now + (int64_t)listener->config->request_timeout * 1000,
+		.witness.program = -1,
 		.witness.peer = { .login_uid = PEER_UNSET, .session_id = PEER_UNSET, .pidfd = -1 },
 	};
 	refusal = judge(listener, *conn, connection, &exempt);

@@ -32,7 +32,8 @@
 
 static void release(struct listener *listener, struct connection *connection)
 {
-	if (connection->record_at) { /* which is for later: write_record() */
+	/* Then it is for later: write_record(), connection_program_ended(). */
+	if (connection->record_at || connection->witness.running) {
 		close_fd(&connection->control);
 		close_fd(&connection->pidfd);
 		connection->deadline = DEADLINE_NONE;
@@ -201,7 +202,7 @@ static void handle(struct listener *listener, struct connection *connection,
 	default:
 		break;
 	}
-	witness_hear(&connection->witness, message);
+	witness_hear(&connection->witness, message, fd);
 }
 
 /*
@@ -225,8 +226,29 @@ static void write_record(struct listener *listener, struct connection *connectio
 			  "to record it",
 			  gateway, witness->id, witness->peer.uid, witness_reason(witness));
 	connection->record_at = 0;
+	/* What has been said to be running is waited for, in the place of its session. */
+	if (connection->witness.running &&
+	    (pid < 0 || listener_add(listener, connection->witness.program,
+				     tag_of(listener, connection) | TAG_PROGRAM)))
+		connection->witness.running = false;
 	if (connection->over)
 		release(listener, connection);
+}
+
+void connection_program_ended(struct listener *listener, struct connection *connection)
+{
+	struct witness *witness = &connection->witness;
+
+	if (connection->state == CONNECTION_FREE || !witness->running ||
+	    process_lives(witness->program))
+		return;
+	witness->running = false;
+	witness->outlived = true;
+	/* Closing would not do while a disposable process still holds it. */
+	(void)epoll_ctl(listener->epoll, EPOLL_CTL_DEL, witness->program, NULL);
+	close_fd(&witness->program);
+	connection->record_try = 0;
+	write_record(listener, connection);
 }
 
 void connection_stop(struct listener *listener, struct connection *connection)

@@ -89,8 +89,8 @@ void record_refuse(enum record_style style, const struct audit_facts *facts,
 		   const struct fault *fault, struct record *ret);
 void record_exit(enum record_style style, const struct audit_facts *facts,
 		 const struct audit_exit *end, struct record *ret);
-void record_lost(enum record_style style, const struct audit_facts *facts, const char *what,
-		 struct record *ret);
+void record_lost(enum record_style style, const struct audit_facts *facts, const char *program,
+		 const char *what, struct record *ret);
 void record_gateway(enum record_style style, const char *gateway, bool start, const char *text,
 		    struct record *ret);
 

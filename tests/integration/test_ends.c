@@ -98,6 +98,118 @@ static void test_killed_at_once(void **state)
 	gateway_stop(&trail.gateway);
 }
 
+/* What becomes of a program whose session is killed, and what the records say of it. */
+static const struct {
+	const char *options[4];
+	const char *words[4];
+	const char *program; /* in the record of the loss */
+} fates[] = {
+	{ { NULL }, { "sh", "-c", "trap '' HUP; echo up; read end <&7; :" }, "running" },
+	{ { "--on-disconnect", "ignore" }, { "sh", "-c", "echo up; read end <&7; :" }, "running" },
+	/* It is killed with its session; the listener may still see it go. */
+	{ { "--on-disconnect", "kill" }, { "sh", "-c", "echo up; read end <&7; :" }, NULL },
+	{ { "-s", "pid" }, { "sh", "-c", "trap '' HUP; echo up; read end <&7; :" }, "running" },
+};
+
+/* The start, the loss, and the end of what went on. */
+static void expect_fate(const char *program)
+{
+	const char *text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	char value[64];
+	char id[64];
+
+	(void)audit_field(text, "dive_id", id, sizeof(id));
+	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:lost", trail.field, id,
+				   NULL);
+	if (program)
+		trail_assert(text, "program", program);
+	if (strcmp(audit_field(text, "program", value, sizeof(value)), "running") != 0)
+		return;
+	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", trail.field, id,
+				   NULL);
+	trail_assert(text, "exit", "?");
+	trail_assert(text, "auid", LOGIN_UID);
+	trail_assert(text, "res", "success");
+	assert_true(audit_has_field(text, "duration_ms"));
+}
+
+/* Starts one that runs while the hold is open; returns when the listener knows of it. */
+static void start_held(const char *const *options, const char *const *words, int *ret_hold)
+{
+	struct family_fds fds;
+	int hold[2];
+
+	trail_serve(options);
+	MUST(pipe2(hold, O_CLOEXEC));
+	run_dive_start(&trail.client,
+		       &(struct run_options){ .account = "alice",
+					      .login_uid = LOGIN_UID,
+					      .fds = &(struct run_fd){ hold[0], 7 },
+					      .fd_count = 1 },
+		       &trail.gateway, words);
+	close_fd(&hold[0]);
+	*ret_hold = hold[1];
+	run_expect(&trail.client, "up");
+	family_list_fds(family_find(FAMILY_SESSION), &fds); /* it sleeps: it has told */
+}
+
+static void test_program_without_session(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(fates); i++) {
+		struct family_fds before;
+		int hold;
+
+		print_message("case: %s %s\n", fates[i].options[0], fates[i].words[2]);
+		trail_serve(fates[i].options);
+		family_list_fds(trail.gateway.pid, &before);
+		gateway_stop(&trail.gateway);
+		start_held(fates[i].options, fates[i].words, &hold);
+		family_kill(FAMILY_SESSION);
+		run_wait(&trail.client);
+		run_done(&trail.client);
+		if (fates[i].program)
+			trail_expect_none(AUDIT_USER_END, "op=dive:exit"); /* not before */
+		close_fd(&hold);
+		expect_fate(fates[i].program);
+		trail_expect_none(AUDIT_USER_END, "op=dive:exit");
+		trail_expect_none(AUDIT_USER_END, "op=dive:lost");
+		family_expect_fds(trail.gateway.pid, &before); /* all is given back */
+		gateway_stop(&trail.gateway);
+	}
+}
+
+/* With a terminal of its own the monitor is the session's child, and hands the pidfd on. */
+static void test_program_on_terminal(void **state)
+{
+	cleanup_free const char **argv = NULL;
+	struct family_fds fds;
+	const char *text;
+	char id[64];
+
+	(void)state;
+	trail_serve(RUN_WORDS("--on-disconnect", "ignore"));
+	argv = run_dive_words(&trail.gateway,
+			      RUN_WORDS("sh", "-c", "trap '' HUP; echo up; sleep 1000; :"));
+	pty_start(&trail.pty, &(struct run_options){
+				      .account = "alice", .login_uid = LOGIN_UID, .argv = argv });
+	pty_expect(&trail.pty, "up");
+	family_list_fds(family_find(FAMILY_SESSION), &fds);
+	assert_int_equal(family_count("dived: monitor"), 1);
+	family_kill(FAMILY_SESSION);
+	text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	(void)audit_field(text, "dive_id", id, sizeof(id));
+	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:lost", id, NULL);
+	trail_assert(text, "program", "running");
+	family_await("dived: monitor", 0);
+	trail_expect_none(AUDIT_USER_END, "op=dive:exit");
+	family_kill_all("sh");
+	family_kill_all("sleep");
+	(void)audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", id, "exit=?",
+				  NULL);
+	gateway_stop(&trail.gateway);
+}
+
 /* --- a listener that can make no process --------------------------------------------- */
 
 #define PIDS "/run/dive-test/pids"
@@ -214,8 +326,9 @@ static void test_no_process_at_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_behind_a_listener), TEST(test_listener_gone),
-		TEST(test_killed_at_once),    TEST(test_no_process_for_a_while),
+		TEST(test_behind_a_listener),	TEST(test_listener_gone),
+		TEST(test_killed_at_once),	TEST(test_program_without_session),
+		TEST(test_program_on_terminal), TEST(test_no_process_for_a_while),
 		TEST(test_no_process_at_all),
 	};
 
