@@ -414,14 +414,14 @@ void audit_exit(const struct audit *audit, const struct audit_facts *facts,
 }
 
 void audit_lost(const struct audit *audit, const struct audit_facts *facts, bool before_verdict,
-		const char *what)
+		const char *program, const char *what)
 {
 	struct record record;
 
-	record_lost(RECORD_AUDIT, facts, what, &record);
+	record_lost(RECORD_AUDIT, facts, program, what, &record);
 	audit_send_or_log(audit, before_verdict ? AUDIT_USER_AUTH : AUDIT_USER_END, &record,
 			  facts->tty, false);
-	record_lost(RECORD_SYSLOG, facts, what, &record);
+	record_lost(RECORD_SYSLOG, facts, program, what, &record);
 	log_notice("%s", record.text);
 }
 

@@ -136,16 +136,18 @@ struct audit_exit {
 	int value; /* exit status or signal */
 	int64_t duration_ms;
 	const struct fault *fault; /* exec failed after all; NULL normally */
+	bool unknown;		   /* nobody was left to be told how it ended: no value */
 };
 void audit_exit(const struct audit *audit, const struct audit_facts *facts,
 		const struct audit_exit *end);
 
 /*
  * Written by the listener for a session that died or was killed, op=dive:lost res=failed
- * reason=`what`: before its verdict AUDIT_USER_AUTH, after it AUDIT_USER_END.
+ * program=`program` reason=`what`: before its verdict AUDIT_USER_AUTH, after it
+ * AUDIT_USER_END.  A program that is said to be running has its own end, audit_exit().
  */
 void audit_lost(const struct audit *audit, const struct audit_facts *facts, bool before_verdict,
-		const char *what);
+		const char *program, const char *what);
 
 /*
  * Start and stop of the gateway: AUDIT_USER op=dive:start or dive:stop, info=`text` (the

@@ -47,7 +47,10 @@ int control_recv(int sock, struct control *ret, int *ret_fd)
 	(void)ancillary_take(&head, &fd, 1); /* there may be none */
 	if (got == 0)
 		return -EPIPE;
-	if ((size_t)got != sizeof(message) || (head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if ((size_t)got != sizeof(message) || (head.msg_flags & MSG_TRUNC))
+		return -EBADMSG;
+	/* One descriptor too few must not cost a session whose program runs. */
+	if ((head.msg_flags & MSG_CTRUNC) && message.type != CONTROL_PROGRAM)
 		return -EBADMSG;
 	message.id[sizeof(message.id) - 1] = '\0';
 	message.account[sizeof(message.account) - 1] = '\0';

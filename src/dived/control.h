@@ -4,8 +4,8 @@
  * One SOCK_SEQPACKET pair a connection.  The session identifies itself (HELLO,
  * with a pidfd), waits for GO, reports what the listener must know should the
  * session die (FACTS), asks before an answer reaches a PAM module (ASK), and
- * says when it no longer counts as pending (VERDICT), when its end is recorded
- * (RECORDED) and when nothing is left to be done (DONE).  End of file without DONE
+ * says when it no longer counts as pending (VERDICT), that there is a program (PROGRAM), when its
+ * end is recorded (RECORDED) and when nothing is left to be done (DONE).  End of file without DONE
  * means that the session died; without RECORDED its end is the listener's to record.
  *
  * A session without a listener tells a recorder (recorder.h) the same, which never
@@ -31,6 +31,7 @@ enum control_type {
 	CONTROL_RESULT,	   /* session: value 0 success, else delay in ms after a failed attempt */
 	CONTROL_LIMIT,	   /* session: value seconds that this phase may last, 0 no limit */
 	CONTROL_VERDICT,   /* session: admitted, no longer pending */
+	CONTROL_PROGRAM,   /* session: one is about to be executed; then again with its pidfd */
 	CONTROL_HUNG,	   /* session's watchdog: value is the enum phase that did not return */
 	CONTROL_RECORDED,  /* session: its end is recorded, and PAM is yet to be closed */
 	CONTROL_DONE,	   /* session: closed as well, about to exit */
@@ -54,6 +55,7 @@ int control_send(int sock, const struct control *message, int fd);
  * Receives one message without waiting.  *ret_fd becomes the descriptor that
  * came with it, close-on-exec and the caller's, or -1; ret_fd may be NULL: then
  * one that came is closed.
+ * A PROGRAM for whose descriptor there was no room comes without it.
  * Return: 0; -EAGAIN none there; -EPIPE end of file; -EBADMSG; -errno.
  */
 int control_recv(int sock, struct control *ret, int *ret_fd);

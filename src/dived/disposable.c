@@ -95,10 +95,11 @@ pid_t disposable_close(int *sock)
 
 pid_t disposable_lost(enum config_audit mode, const char *gateway, const struct witness *witness)
 {
-	pid_t pid = disposable_fork(NULL, 0);
+	struct witness known = *witness;
+	pid_t pid = disposable_fork(&known.peer.pidfd, 1);
 
 	if (pid)
 		return pid;
-	witness_write(witness, mode, gateway);
+	witness_write(&known, mode, gateway);
 	_exit(0);
 }

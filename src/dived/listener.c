@@ -142,6 +142,9 @@ static void dispatch(struct listener *listener, const struct epoll_event *event)
 	else if (tag & TAG_PROCESS)
 		connection_ended(listener,
 				 &listener->connections[(tag & ~TAG_PROCESS) - TAG_CONNECTIONS]);
+	else if (tag & TAG_PROGRAM)
+		connection_program_ended(
+			listener, &listener->connections[(tag & ~TAG_PROGRAM) - TAG_CONNECTIONS]);
 	else if (tag >= TAG_SOCKETS && tag < TAG_CONNECTIONS)
 		listener_socket_event(listener, (unsigned)(tag - TAG_SOCKETS), event->events);
 	else if (tag >= TAG_CONNECTIONS)
@@ -233,6 +236,7 @@ static void stop(struct listener *listener)
 
 		if (connection->conn >= 0)
 			connection_refuse(listener, connection, "the gateway is stopping");
+		connection_stop(listener, connection);
 	}
 	listener_template_stop(listener);
 }

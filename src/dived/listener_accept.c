@@ -10,7 +10,7 @@
 #include "deadline.h"
 #include "listener_internal.h"
 #include "log.h"
-#include "peer.h" /* PEER_UNSET */
+#include "peer.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -127,6 +127,7 @@ static void admit(struct listener *listener, unsigned socket, int *conn,
 		.control = -1,
 		.pidfd = -1,
 		.deadline = now + (int64_t)listener->config->request_timeout * 1000,
+		.witness.program = -1,
 		.witness.peer = { .login_uid = PEER_UNSET, .session_id = PEER_UNSET, .pidfd = -1 },
 	};
 	refusal = judge(listener, *conn, connection, &exempt);
@@ -134,6 +135,9 @@ static void admit(struct listener *listener, unsigned socket, int *conn,
 		refusal = admission_enter(&listener->admission, connection->witness.peer.uid,
 					  exempt, now);
 	connection->conn = take_fd(conn);
+	/* For the record, should the session die before it has told whom it serves. */
+	if (!refusal)
+		connection->witness.peer.pidfd = peer_pidfd(connection->conn);
 	if (refusal) {
 		connection->state = CONNECTION_REFUSED;
 		connection_refuse(listener, connection, refusal);

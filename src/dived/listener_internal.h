@@ -42,6 +42,9 @@ struct connection {
 	int64_t deadline;    /* WAITING, HANDED: give up; else: the session is killed */
 	int64_t ask_at;	     /* when its answer may be tried; 0: it has not asked */
 	bool killed;	     /* its time was over */
+	int64_t record_at;   /* when the record of its loss is tried again; 0: none is owed */
+	unsigned record_try; /* how often that has failed */
+	bool over;	     /* to be let go of as soon as no record is owed or to come */
 	bool retried;	     /* a broken service has been loaded again for it */
 	unsigned handed;     /* times it was given to a template */
 	const char *refusal; /* REFUSED: what the client is told */
@@ -92,7 +95,7 @@ struct listener {
 /*
  * Tags of epoll events: TAG_SOCKETS + index for a listening socket, TAG_CONNECTIONS +
  * index for the control socket of a connection, with the bit TAG_PROCESS for the pidfd
- * of the session's process.
+ * of the session's process, and with TAG_PROGRAM for that of a program without a session.
  */
 enum listener_tag {
 	TAG_SIGNALS,
@@ -103,6 +106,7 @@ enum listener_tag {
 	TAG_CONNECTIONS = TAG_SOCKETS + SOCKETS_MAX,
 };
 #define TAG_PROCESS (UINT64_C(1) << 32)
+#define TAG_PROGRAM (UINT64_C(1) << 33)
 
 /* listener.c */
 int listener_add(struct listener *listener, int fd, uint64_t tag);
@@ -121,8 +125,12 @@ void connection_hand(struct listener *listener, struct connection *connection);
 void connection_event(struct listener *listener, struct connection *connection);
 /* The session's process has ended, though its control socket may be held by another. */
 void connection_ended(struct listener *listener, struct connection *connection);
+/* So has the program of a session that was lost before. */
+void connection_program_ended(struct listener *listener, struct connection *connection);
 void connection_timers(struct listener *listener, struct connection *connection, int64_t now);
 int64_t connection_next(const struct connection *connection);
+/* The gateway stops: a record that is owed still is tried for the last time. */
+void connection_stop(struct listener *listener, struct connection *connection);
 void connection_refuse(struct listener *listener, struct connection *connection, const char *text);
 /* The template that had it has died: connections it had not forked for wait again. */
 void connection_return(struct listener *listener, struct connection *connection);

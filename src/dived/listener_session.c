@@ -23,18 +23,29 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
-#define DIE_MS	  3000 /* between SIGKILL and the record of a session that does not die */
-#define DIED_MS	  2000 /* the price of a session that died before its verdict */
-#define RETRY_MS  20   /* a template's queue is full; a process cannot be made */
-#define HANDS_MAX 3    /* a connection that kills templates is not handed on for ever */
+#define DIE_MS	     3000 /* between SIGKILL and the record of a session that does not die */
+#define DIED_MS	     2000 /* the price of a session that died before its verdict */
+#define RETRY_MS     20	  /* a template's queue is full; a process cannot be made */
+#define RECORD_MS    100  /* the same, for the record of a loss */
+#define RECORD_TRIES 50
+#define HANDS_MAX    3 /* a connection that kills templates is not handed on for ever */
 
 static void release(struct listener *listener, struct connection *connection)
 {
+	/* Then it is for later: write_record(), connection_program_ended(). */
+	if (connection->record_at || connection->witness.running) {
+		close_fd(&connection->control);
+		close_fd(&connection->pidfd);
+		connection->deadline = DEADLINE_NONE;
+		connection->over = true;
+		return;
+	}
 	if (connection->state != CONNECTION_REFUSED)
 		admission_leave(&listener->admission, connection->witness.peer.uid,
 				connection->state != CONNECTION_OPEN, connection->serial);
 	close_fd(&connection->control);
 	close_fd(&connection->pidfd);
+	witness_release(&connection->witness);
 	connection->state = CONNECTION_FREE;
 }
 
@@ -191,29 +202,73 @@ static void handle(struct listener *listener, struct connection *connection,
 	default:
 		break;
 	}
-	witness_hear(&connection->witness, message);
+	witness_hear(&connection->witness, message, fd);
 }
 
-/* A session has ended, or is given up.  Nothing is owed any more when this returns. */
+/*
+ * A disposable process writes the record of a loss.  While none can be made it stays owed,
+ * and with it the place in the quotas taken, but not for ever.
+ */
+static void write_record(struct listener *listener, struct connection *connection)
+{
+	const struct witness *witness = &connection->witness;
+	const char *gateway = gateway_of(listener, connection);
+	pid_t pid = disposable_lost((enum config_audit)listener->config->audit, gateway, witness);
+
+	if (pid < 0 && ++connection->record_try < RECORD_TRIES) {
+		connection->record_at = deadline_after(RECORD_MS);
+		return;
+	}
+	if (pid > 0)
+		listener->disposables++;
+	else
+		log_error("%s: id=%s uid=%u: the session was lost (%s) and no process can be made "
+			  "to record it",
+			  gateway, witness->id, witness->peer.uid, witness_reason(witness));
+	connection->record_at = 0;
+	/* What has been said to be running is waited for, in the place of its session. */
+	if (connection->witness.running &&
+	    (pid < 0 || listener_add(listener, connection->witness.program,
+				     tag_of(listener, connection) | TAG_PROGRAM)))
+		connection->witness.running = false;
+	if (connection->over)
+		release(listener, connection);
+}
+
+void connection_program_ended(struct listener *listener, struct connection *connection)
+{
+	struct witness *witness = &connection->witness;
+
+	if (connection->state == CONNECTION_FREE || !witness->running ||
+	    process_lives(witness->program))
+		return;
+	witness->running = false;
+	witness->outlived = true;
+	/* Closing would not do while a disposable process still holds it. */
+	(void)epoll_ctl(listener->epoll, EPOLL_CTL_DEL, witness->program, NULL);
+	close_fd(&witness->program);
+	connection->record_try = 0;
+	write_record(listener, connection);
+}
+
+void connection_stop(struct listener *listener, struct connection *connection)
+{
+	if (connection->state == CONNECTION_FREE || !connection->record_at)
+		return;
+	connection->record_try = RECORD_TRIES;
+	write_record(listener, connection);
+}
+
+/* A session has ended, or is given up: by now it can write nothing any more. */
 static void settle(struct listener *listener, struct connection *connection)
 {
 	struct witness *witness = &connection->witness;
-	const char *gateway = gateway_of(listener, connection);
 
 	if (!witness->done && connection->state != CONNECTION_OPEN)
 		admission_result(&listener->admission, witness->peer.uid, connection->serial,
 				 deadline_after(DIED_MS));
-	if (witness_owes(witness, gateway)) {
-		pid_t pid = disposable_lost((enum config_audit)listener->config->audit, gateway,
-					    witness);
-
-		if (pid > 0)
-			listener->disposables++;
-		else
-			log_error("%s: id=%s uid=%u: the session was lost (%s) and no process can "
-				  "be made to record it",
-				  gateway, witness->id, witness->peer.uid, witness_reason(witness));
-	}
+	if (witness_owes(witness, gateway_of(listener, connection)))
+		write_record(listener, connection);
 	witness->done = true;
 }
 
@@ -351,6 +406,8 @@ void connection_timers(struct listener *listener, struct connection *connection,
 		grant(listener, connection, now);
 	if (connection->state == CONNECTION_WAITING)
 		connection_hand(listener, connection);
+	if (connection->record_at && connection->record_at <= now)
+		write_record(listener, connection);
 	if (connection->state != CONNECTION_FREE && deadline_passed(connection->deadline))
 		expire(listener, connection);
 }
@@ -363,5 +420,7 @@ int64_t connection_next(const struct connection *connection)
 		return DEADLINE_NONE;
 	if (connection->ask_at > 0)
 		next = deadline_earlier(next, connection->ask_at);
+	if (connection->record_at)
+		next = deadline_earlier(next, connection->record_at);
 	return next;
 }

@@ -40,12 +40,8 @@
 #define ERROR_MAX      1024
 
 /* For dived alone: whatever it starts must not take itself for the service. */
-static const char *const manager_variables[] = {
-	"LISTEN_PID",
-	"LISTEN_FDS",
-	"LISTEN_FDNAMES",
-	"NOTIFY_SOCKET",
-};
+static const char *const manager_variables[] = { "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
+						 "NOTIFY_SOCKET" };
 
 /* What this process was started with, apart from argv. */
 struct inherited {
@@ -164,8 +160,8 @@ static int finish(struct serving *serving, int r)
 {
 	if (serving->started)
 		gateway_record(serving->config, false);
-	if (serving->recorder >= 0) /* where no session was begun, none was lost */
-		(void)control_tell(serving->recorder, CONTROL_DONE, 0);
+	/* Where there is a recorder still: no session was begun, and none was lost. */
+	(void)control_tell(serving->recorder, CONTROL_DONE, 0);
 	close_fd(&serving->recorder);
 	pidfile_remove(&serving->config->pidfiles);
 	service_done(&serving->service);

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -65,12 +66,26 @@ struct monitor {
 	int signals;
 };
 
-static void tell(const struct monitor *monitor, enum monitor_type type, uint32_t kind, int value)
+static void tell_with(const struct monitor *monitor, enum monitor_type type, uint32_t kind,
+		      int value, int fd)
 {
 	struct monitor_message message = { type, kind, value };
 
-	if (monitor_send(monitor->sock, &message, -1))
+	if (monitor_send(monitor->sock, &message, fd))
 		_exit(1); /* the session is gone */
+}
+
+static void tell(const struct monitor *monitor, enum monitor_type type, uint32_t kind, int value)
+{
+	tell_with(monitor, type, kind, value, -1);
+}
+
+/* In namespaces of its own the number means nothing to the session; the pidfd does. */
+static void tell_program(const struct monitor *monitor)
+{
+	cleanup_fd int pidfd = pidfd_open(monitor->program, 0); /* or there is no room for one */
+
+	tell_with(monitor, MONITOR_PROGRAM, 0, monitor->program, pidfd);
 }
 
 /* Nobody has the keyboard.  Who has had it may be a job of the program's, if that is a shell. */
@@ -169,7 +184,7 @@ void monitor_run(pid_t program, int sock, int terminal)
 	(void)prctl(PR_SET_NAME, "dived: monitor"); /* for ps(1) only */
 	if (monitor.signals < 0)
 		_exit(1);
-	tell(&monitor, MONITOR_PROGRAM, 0, (int)program);
+	tell_program(&monitor);
 	for (;;) {
 		look(&monitor);
 		if (poll(waits, ARRAY_LEN(waits), -1) < 0 && errno != EINTR)

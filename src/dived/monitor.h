@@ -18,11 +18,12 @@
 
 enum monitor_type {
 	MONITOR_TERMINAL = 1, /* to the session: with the terminal's master */
-	MONITOR_PROGRAM,      /* to the session: value is the program's id, as seen from here */
-	MONITOR_STOPPED,      /* to the session: value is the signal */
-	MONITOR_EXITED,	      /* to the session: kind and value as in struct message_exited */
-	MONITOR_SIGNAL,	      /* to the monitor: value is the signal, kind 1: for the group */
-	MONITOR_CONTINUE,     /* to the monitor: kind 1: in the foreground */
+	MONITOR_PROGRAM,  /* to the session: value is the program's id, as seen from here; its pidfd
+			   */
+	MONITOR_STOPPED,  /* to the session: value is the signal */
+	MONITOR_EXITED,	  /* to the session: kind and value as in struct message_exited */
+	MONITOR_SIGNAL,	  /* to the monitor: value is the signal, kind 1: for the group */
+	MONITOR_CONTINUE, /* to the monitor: kind 1: in the foreground */
 };
 
 struct monitor_message {

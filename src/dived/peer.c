@@ -121,10 +121,10 @@ static int peer_open_proc(int pidfd)
 }
 
 /*
- * Fills login_uid, session_id and root, and says in `gone` and `known` what they
- * are worth: whatever goes wrong, the process does not count as seen.
+ * Says in `gone` and `known` what the rest is worth: whatever goes wrong, the process
+ * does not count as seen.
  */
-static void peer_read_process(struct peer *peer)
+void peer_read_process(struct peer *peer)
 {
 	cleanup_fd int proc = peer_open_proc(peer->pidfd);
 	uint32_t login_uid, session_id;
@@ -173,12 +173,20 @@ static int peer_read_groups(int sock, struct peer *peer)
 	}
 }
 
+int peer_pidfd(int sock)
+{
+	int pidfd = -1;
+	socklen_t len = sizeof(pidfd);
+
+	/* Close-on-exec: the kernel makes all pidfds so. */
+	return getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0 ? -errno : pidfd;
+}
+
 int peer_read(int sock, struct peer *ret)
 {
 	struct peer peer = { .login_uid = PEER_UNSET, .session_id = PEER_UNSET, .pidfd = -1 };
 	struct ucred credentials;
 	socklen_t len = sizeof(credentials);
-	int pidfd = -1;
 	int error;
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0)
@@ -193,12 +201,12 @@ int peer_read(int sock, struct peer *ret)
 	if (error < 0)
 		return error;
 
-	len = sizeof(pidfd);
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) == 0) {
-		peer.pidfd = pidfd; /* close-on-exec: the kernel makes all pidfds so */
+	error = peer_pidfd(sock);
+	if (error >= 0) {
+		peer.pidfd = error;
 		peer_read_process(&peer);
 	} else {
-		peer.gone = errno != ENOPROTOOPT; /* a kernel that does not know the option */
+		peer.gone = error != -ENOPROTOOPT; /* a kernel that does not know the option */
 	}
 	*ret = peer;
 	return 0;

@@ -42,6 +42,18 @@ struct peer {
  */
 int peer_read(int sock, struct peer *ret);
 
+/*
+ * A pidfd of the process that connected.  Nothing is waited for.
+ * Return: the caller's; -ENOPROTOOPT an older kernel; -errno, it has gone.
+ */
+int peer_pidfd(int sock);
+
+/*
+ * Fills what pidfd and uid tell: login_uid, session_id, root, gone and known.  For a peer
+ * of which no more than SO_PEERCRED was read when it came.
+ */
+void peer_read_process(struct peer *peer);
+
 /* The calling process itself (dived -J), by its real ids.  Return: 0; -errno. */
 int peer_read_self(struct peer *ret);
 

@@ -300,17 +300,21 @@ void record_exit(enum record_style style, const struct audit_facts *facts,
 	record_add_kept(ret, facts);
 	if (end->fault != NULL)
 		record_add_fault(ret, end->fault);
-	record_add(ret, " %s=%d duration_ms=%" PRId64, end->signalled ? "sig" : "exit", end->value,
-		   end->duration_ms);
+	if (end->unknown)
+		record_add(ret, " exit=?");
+	else
+		record_add(ret, " %s=%d", end->signalled ? "sig" : "exit", end->value);
+	record_add(ret, " duration_ms=%" PRId64, end->duration_ms);
 	record_add_command(ret, facts);
 }
 
-void record_lost(enum record_style style, const struct audit_facts *facts, const char *what,
-		 struct record *ret)
+void record_lost(enum record_style style, const struct audit_facts *facts, const char *program,
+		 const char *what, struct record *ret)
 {
 	record_begin(ret, style, "dive:lost");
 	record_add_result(ret, false);
 	record_add_who(ret, facts);
+	record_add(ret, " program=%s", program); /* a word of ours */
 	record_add_text(ret, "reason", what, RECORD_REASON_MAX);
 }
 

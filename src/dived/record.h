@@ -91,8 +91,8 @@ void record_refuse(enum record_style style, const struct audit_facts *facts,
 		   const struct fault *fault, struct record *ret);
 void record_exit(enum record_style style, const struct audit_facts *facts,
 		 const struct audit_exit *end, struct record *ret);
-void record_lost(enum record_style style, const struct audit_facts *facts, const char *what,
-		 struct record *ret);
+void record_lost(enum record_style style, const struct audit_facts *facts, const char *program,
+		 const char *what, struct record *ret);
 /* `text` is the beginning of `total` bytes, RECORD_TEXT_MAX of them if there are as many. */
 void record_gateway(enum record_style style, const char *gateway, bool start, const char *text,
 		    size_t total, struct record *ret);

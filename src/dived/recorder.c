@@ -37,10 +37,12 @@ struct recorder {
 static void listen_to(struct recorder *recorder)
 {
 	struct control message;
+	int fd = -1;
 	int r;
 
-	while ((r = control_recv(recorder->control, &message, NULL)) == 0) {
-		witness_hear(&recorder->witness, &message);
+	while ((r = control_recv(recorder->control, &message, &fd)) == 0) {
+		witness_hear(&recorder->witness, &message, &fd);
+		close_fd(&fd);
 		if (message.type == CONTROL_LIMIT)
 			recorder->deadline = message.value
 						     ? deadline_after((int64_t)message.value * 1000)
@@ -74,6 +76,23 @@ static void watch(struct recorder *recorder)
 		listen_to(recorder); /* what it has said last */
 }
 
+/* The loss; and if the program goes on without its session, its end, whenever that is. */
+static void record(struct recorder *recorder)
+{
+	enum config_audit mode = (enum config_audit)recorder->config->audit;
+	struct witness *witness = &recorder->witness;
+
+	if (!witness_owes(witness, recorder->gateway))
+		return;
+	witness_write(witness, mode, recorder->gateway);
+	if (!witness->running)
+		return;
+	while (process_lives(witness->program))
+		(void)deadline_poll(witness->program, POLLIN, DEADLINE_NONE);
+	witness->outlived = true;
+	witness_write(witness, mode, recorder->gateway);
+}
+
 /* Whoever stops a service signals all of its processes, this one for no good. */
 static void ignore_signals(void)
 {
@@ -91,9 +110,7 @@ static void __attribute__((noreturn)) keep(struct recorder *recorder)
 	process_detach();
 	(void)!chdir("/"); /* or a file system stays busy */
 	watch(recorder);
-	if (witness_owes(&recorder->witness, recorder->gateway))
-		witness_write(&recorder->witness, (enum config_audit)recorder->config->audit,
-			      recorder->gateway);
+	record(recorder);
 	_exit(0);
 }
 
@@ -130,7 +147,9 @@ static bool forks_into_namespace(void)
 
 static int start(const struct config *config, int conn, int *ret)
 {
-	struct recorder recorder = { .config = config, .deadline = DEADLINE_NONE };
+	struct recorder recorder = { .config = config,
+				     .deadline = DEADLINE_NONE,
+				     .witness = { .program = -1 } };
 	char name[SOCKET_NAME_SIZE];
 	struct peer peer;
 	int pair[2];

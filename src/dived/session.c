@@ -25,13 +25,13 @@
 #include <grp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define REPLY_MS 5000  /* for the last packet to a client */
 #define SPAWN_MS 30000 /* for all steps between fork and exec */
-#define RECORD_S 120   /* for a record: the kernel may hold its sender back for a minute */
 
 static int read_request(struct session *session, struct fault *fault)
 {
@@ -177,7 +177,7 @@ static int check_client(const struct session *session, struct fault *fault)
 }
 
 /* What the monitor has said by the time the program is executed. */
-static int meet_monitor(struct session *session, int *ret_master, pid_t *ret_program)
+static int meet_monitor(struct session *session, int *ret_master, pid_t *ret_number)
 {
 	for (;;) {
 		struct monitor_message message;
@@ -193,7 +193,8 @@ static int meet_monitor(struct session *session, int *ret_master, pid_t *ret_pro
 			*ret_master = take_fd(&fd);
 		if (message.type != MONITOR_PROGRAM)
 			continue;
-		*ret_program = message.value;
+		*ret_number = message.value;
+		session->program_fd = take_fd(&fd);
 		return *ret_master < 0 ? -EPROTO : 0;
 	}
 }
@@ -207,12 +208,16 @@ static int report_start(struct session *session, struct fault *fault)
 	if (session->config->no_wait)
 		started.flags |= MESSAGE_STARTED_NO_WAIT;
 	if (session->plan.terminal == PLAN_TERMINAL_NEW) {
-		pid_t program = 0;
+		pid_t number = 0;
 
-		r = meet_monitor(session, &master, &program);
-		started.pid = (uint32_t)program;
+		r = meet_monitor(session, &master, &number);
+		started.pid = (uint32_t)number;
 		started.flags |= MESSAGE_STARTED_TTY;
+	} else {
+		session->program_fd = pidfd_open(session->program, 0); /* or there is none */
 	}
+	process_park(&session->program_fd);
+	introduce_program(session);
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "monitor", -r,
 				 "the terminal's monitor cannot be reached: %s", strerror(-r));
@@ -269,6 +274,7 @@ static int spawn(struct session *session, struct fault *fault)
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "signals", -r, "signals: %s",
 				 strerror(-r));
+	introduce_tell(session, CONTROL_PROGRAM, 0);
 	r = child_start(&session->plan, &session->channel, deadline_after(SPAWN_MS),
 			&session->program, fault);
 	if (r)
@@ -341,75 +347,6 @@ static int serve(struct session *session, struct fault *fault)
 	return r;
 }
 
-/* The end of a program that was executed, or of one that was recorded and was not. */
-static void record_end(struct session *session, const struct fault *fault)
-{
-	struct audit_exit end = {
-		.signalled = session->exited.kind == MESSAGE_EXIT_SIGNAL,
-		.value = session->ended ? (int)session->exited.value : (int)fault->status,
-		.duration_ms = deadline_now() - session->started,
-		.fault = session->ended ? NULL : fault,
-	};
-
-	audit_exit(&session->audit, &session->facts, &end);
-}
-
-static void reply(struct session *session, const struct fault *fault)
-{
-	struct message_refused refused = { .layer = fault->layer, .status = fault->status };
-	int64_t deadline = deadline_after(REPLY_MS);
-
-	if (session->conn < 0)
-		return;
-	if (!session->ended)
-		(void)message_send(session->conn, deadline, MESSAGE_REFUSED, &refused,
-				   sizeof(refused), fault->text, strlen(fault->text), NULL, 0);
-	else if (!session->config->no_wait)
-		(void)message_send(session->conn, deadline, MESSAGE_EXITED, &session->exited,
-				   sizeof(session->exited), NULL, 0, NULL, 0);
-}
-
-/*
- * Writes down what is owed, and lets the listener know: what is lost from here on has its
- * end already, and must not get a second one.
- */
-static void record(struct session *session, const struct fault *fault, bool refused)
-{
-	introduce_tell(session, CONTROL_LIMIT, RECORD_S);
-	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
-	if (session->recorded)
-		record_end(session, fault);
-	else if (refused && !session->silent && !session->unrecorded)
-		audit_refuse(&session->audit, &session->facts, fault);
-	introduce_tell(session, CONTROL_RECORDED, 0);
-}
-
-/* Writes down how it went; closes what is open, in reverse; then tells the client. */
-static void finish(struct session *session, struct fault *fault, bool refused)
-{
-	struct fault closing = { 0 };
-	bool answer = session->ended && !session->config->no_wait;
-
-	child_channel_done(&session->channel);
-	/* With -w the client has been told all that it will be. */
-	if (session->program && session->config->no_wait) {
-		session->auth.conversation.mute = true;
-		session->watchdog.conn = -1;
-	}
-	process_restore_limits(&session->before); /* a refusal may have come before that */
-	/* Modules start helpers when they close, too. */
-	(void)supervise_block(false, session->config->mode == CONFIG_MODE_EXECUTE);
-	record(session, fault, refused);
-	if (auth_close(&session->auth, answer ? &session->exited : NULL, &closing))
-		log_warning("%s: id=%s: closing failed at %s: %s", session->config->address,
-			    session->id, closing.step, closing.text);
-	/* Before the client, who may keep us waiting. */
-	introduce_tell(session, CONTROL_DONE, 0);
-	reply(session, fault);
-	/* A child that closes descriptors aside may hold the connection for longer. */
-	(void)shutdown(session->conn, SHUT_RDWR); /* fails where the client has gone */
-}
-
 static void release(struct session *session)
 {
 	watchdog_done(&session->watchdog);
@@ -428,6 +365,7 @@ static void release(struct session *session)
 	request_done(&session->request);
 	peer_done(&session->peer);
 	audit_done(&session->audit);
+	close_fd(&session->program_fd);
 	close_fd(&session->signals);
 	close_fd(&session->outside);
 	close_fd(&session->moved_directory);
@@ -466,6 +404,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 		.heard = input->control >= 0 ? input->control : input->recorder,
 		.peer = { .pidfd = -1 },
 		.audit = { .fd = -1 },
+		.program_fd = -1,
 		.signals = -1,
 		.outside = -1,
 		.moved_directory = -1,
@@ -480,7 +419,7 @@ void session_run(const struct session_input *input, struct session_result *ret)
 	if (introduce_announce(session) == 0) {
 		int r = serve(session, &fault);
 
-		finish(session, &fault, r != 0);
+		session_end(session, &fault, r != 0);
 		*ret = (struct session_result){ session->took_pam, session->ended, session->exited,
 						fault };
 	}

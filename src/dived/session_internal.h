@@ -1,8 +1,9 @@
 /*
  * session_internal - the state of one session, shared by the files that serve it.
  *
- * introduce.c  who is there and what is asked, before PAM
- * session.c    the procedure
+ * introduce.c    who is there and what is asked, before PAM
+ * session.c      the procedure
+ * session_end.c  what follows it, on every path
  */
 #pragma once
 
@@ -51,7 +52,8 @@ struct session {
 	struct audit_login login;
 	bool may_fork; /* children are in our own pid namespace: locate.h */
 	int64_t started;
-	pid_t program;	 /* 0 until it is executed */
+	pid_t program;	 /* 0 until it is executed; with a new terminal the monitor's */
+	int program_fd;	 /* owned: pidfd of the program itself; -1 for none */
 	bool took_pam;	 /* the handle of the input is in `auth` */
 	bool unrecorded; /* -J without PAM: nothing is written down */
 	bool silent;	 /* the client left without a word: nothing was asked, nothing is refused */
@@ -104,6 +106,15 @@ void introduce_plan(struct session *session);
 
 /* Judges the terminal of DIVE_TERMINAL, if it is to be taken.  Return: 0; -EACCES. */
 int introduce_terminal(struct session *session, struct fault *fault);
+
+/*
+ * Writes down how it went, closes what is open, in reverse, and tells the client.
+ * @refused: no program has run to its end, and `fault` says why
+ */
+void session_end(struct session *session, struct fault *fault, bool refused);
+
+/* Tells it of the program, with session->program_fd. */
+void introduce_program(const struct session *session);
 
 /* Tells the listener or the recorder, if there is one. */
 void introduce_tell(const struct session *session, enum control_type type, uint32_t value);

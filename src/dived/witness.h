@@ -14,29 +14,42 @@
 #include <stdbool.h>
 
 struct witness {
-	struct peer peer; /* who connected: ids and login uid; no groups, no pidfd */
+	struct peer peer; /* who connected: ids; the login uid, or until then a pidfd; no groups */
 	bool admitted;	  /* after the verdict */
 	bool recorded;	  /* the session has written its own end */
 	bool done;	  /* nothing is owed any more */
+	bool spawned;	  /* a program was about to be executed */
+	bool running;	 /* it did run when the loss was found; its end is to be recorded as well */
+	bool outlived;	 /* the loss is recorded, and now the program has ended */
+	int program;	 /* its pidfd, owned; -1: not known */
+	int64_t started; /* deadline.h */
 	const char *lost; /* why it is dead or about to be; NULL when that is not known */
 	char id[AUDIT_ID_SIZE];
 	char account[CONTROL_ACCOUNT_MAX];
 };
 
-/* Takes in what a session tells of itself; other messages are passed over. */
-void witness_hear(struct witness *witness, const struct control *message);
+/* Releases what it holds. */
+void witness_release(struct witness *witness);
+
+/*
+ * Takes in what a session tells of itself, with the descriptor that came; other messages
+ * are passed over.
+ */
+void witness_hear(struct witness *witness, const struct control *message, int *fd);
 
 /* Why the session was lost, in words. */
 const char *witness_reason(const struct witness *witness);
 
 /*
  * Whether a session that has ended before it was done has left its record to be written.
- * If not, PAM alone was not closed, and a line in the log has said so.
+ * If not, PAM alone was not closed, and a line in the log has said so.  Looks whether the
+ * program still runs: then its end is to be recorded after the loss.
  */
-bool witness_owes(const struct witness *witness, const char *gateway);
+bool witness_owes(struct witness *witness, const char *gateway);
 
 /*
- * Writes the record of a lost session, with its client's login uid, which the calling
- * process takes on.  May block: for a process that nobody waits for.
+ * Writes the record of a lost session, or of the end of a program that has outlived it, with its
+ * client's login uid, which the calling process takes on.  What the session has not told by then is
+ * found out or made: the login uid, an id.  May block: for a process that nobody waits for.
  */
-void witness_write(const struct witness *witness, enum config_audit mode, const char *gateway);
+void witness_write(struct witness *witness, enum config_audit mode, const char *gateway);

@@ -1,69 +1,21 @@
 /*
- * That every program whose start is in the audit trail has one end there, and every client
- * who was not served a record, whatever PAM does: a module that hangs, exits, crashes or
- * kills its process takes the session with it, and not the record.
- *
- * Behind a listener, behind one that has been stopped, and where dived itself is the
- * session (-i, -F and -J).
+ * That every program whose start is in the audit trail has one end there, whatever PAM
+ * does when it is closed: a module that hangs, exits, crashes or kills its process takes
+ * the session with it, and not the record.  Behind a listener, behind one that has been
+ * stopped, and behind one that can make no process; test_ends_alone.c has those without.
  */
 #include "cleanup.h"
+#include "deadline.h"
+#include "ends_scene.h"
 #include "family.h"
-#include "inetd.h"
-#include "must.h"
-#include "probe.h"
-#include "sandbox.h"
-#include "trail.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#define PROGRAM	 "echo ran; exit 3"
-#define RECORDER "dived: recorder"
-#define HELD	 "echo up; exec sleep 1000"
-
-static const struct run_options alice = { .account = "alice", .login_uid = "2001" };
-
-/* What modules do in close_session and when credentials are deleted; dive then ends so. */
-static const struct closing {
-	const char *does;
-	int status;
-	const char *says; /* in the listener's log */
-} closings[] = {
-	{ PROBE_PATH " only=close hang", 3, "(session closing)" },
-	{ PROBE_PATH " only=delete hang", 3, "(session closing)" },
-	{ HOSTILE_PATH " only=close exit", 127, "(died)" },
-	{ HOSTILE_PATH " only=delete crash", 127, "(died)" },
-	{ PROBE_PATH " only=close kill", 127, "(died)" },
-};
-
-static void write_service(const char *does)
-{
-	char text[1024];
-
-	(void)snprintf(text, sizeof(text),
-		       "auth required pam_permit.so\nauth required %s\naccount required "
-		       "pam_permit.so\nsession required %s\n",
-		       does, does); /* fits */
-	sandbox_service("ends", text);
-}
-
-/* The start and the one end of alice's program. */
-static void expect_end(void)
-{
-	const char *text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
-	char id[64];
-
-	(void)audit_field(text, "dive_id", id, sizeof(id));
-	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", trail.field, id,
-				   NULL);
-	trail_assert(text, "exit", "3");
-	trail_assert(text, "auid", "2001");
-	trail_assert(text, "res", "success");
-	trail_expect_none(AUDIT_USER_END, "op=dive:exit");
-	trail_expect_none(AUDIT_USER_END, "op=dive:lost");
-}
 
 static void test_behind_a_listener(void **state)
 {
@@ -97,7 +49,7 @@ static void test_listener_gone(void **state)
 		MUST(pipe2(hold, O_CLOEXEC));
 		run_dive_start(&trail.client,
 			       &(struct run_options){ .account = "alice",
-						      .login_uid = "2001",
+						      .login_uid = LOGIN_UID,
 						      .fds = &(struct run_fd){ hold[0], 7 },
 						      .fd_count = 1 },
 			       &trail.gateway,
@@ -114,301 +66,270 @@ static void test_listener_gone(void **state)
 	}
 }
 
-/* --- where dived is the session ------------------------------------------------------ */
-
-enum mode { ONCE, INETD, EXECUTE, MODES };
-
-static const char *const mode_names[MODES] = { "-F", "-i", "-J" };
-
-/* dived, started for alice's program, in one of the three ways. */
-static struct single {
-	enum mode mode;
-	struct inetd inetd;
-	struct run dived; /* with -F it is trail.gateway.run */
-} single;
-
-static int single_setup(void **state)
+/*
+ * It is killed before it has told whom it serves: the listener, which is stopped, has
+ * the HELLO and nothing else.
+ */
+static void test_killed_at_once(void **state)
 {
-	single = (struct single){ .dived.pidfd = -1, .inetd.listener = -1 };
-	return trail_setup(state);
-}
-
-static int single_teardown(void **state)
-{
-	run_done(&single.dived);
-	inetd_close(&single.inetd);
-	return trail_teardown(state);
-}
-
-static void start_once(const char *script)
-{
-	trail_serve(RUN_WORDS("-F", "-a", "always", "-x", "ends", "--auth-timeout", "1", "--audit",
-			      "require"));
-	run_dive_start(&trail.client, &alice, &trail.gateway, RUN_WORDS("sh", "-c", script));
-}
-
-static void start_inetd(const char *script)
-{
-	inetd_listen(&single.inetd);
-	run_dive_start(&trail.client, &alice, &single.inetd.gateway, RUN_WORDS("sh", "-c", script));
-	inetd_serve(&single.inetd, &single.dived,
-		    RUN_WORDS("-a", "always", "-x", "ends", "--auth-timeout", "1", "--audit",
-			      "require"));
-	(void)snprintf(trail.field, sizeof(trail.field), "gateway=\"%s\"",
-		       single.inetd.address); /* fits */
-}
-
-static void start_execute(const char *script)
-{
-	run_start(&single.dived,
-		  &(struct run_options){
-			  .login_uid = "2001",
-			  .argv = RUN_WORDS(sandbox_dived(), "-J", "-u", "alice", "--pam-service",
-					    "ends", "--auth-timeout", "1", "--audit", "require",
-					    "--", "/bin/sh", "-c", script) });
-	(void)snprintf(trail.field, sizeof(trail.field), "gateway=\"-J\""); /* fits */
-}
-
-static void single_start(enum mode mode, const char *script)
-{
-	static void (*const start[MODES])(const char *script) = { start_once, start_inetd,
-								  start_execute };
-
-	single.mode = mode;
-	start[mode](script);
-}
-
-static struct run *single_dived(void)
-{
-	return single.mode == ONCE ? &trail.gateway.run : &single.dived;
-}
-
-/* Whoever sees what the program writes. */
-static struct run *single_client(void)
-{
-	return single.mode == EXECUTE ? &single.dived : &trail.client;
-}
-
-/* Both have ended, and so does the recorder; its record can still be on its way. */
-static void single_finish(void)
-{
-	run_wait(single_dived());
-	run_wait(single_client());
-	family_kill_all("sleep"); /* with -J the program outlives dived */
-	family_await(RECORDER, 0);
-	if (single.mode == ONCE)
-		gateway_kill(&trail.gateway);
-	run_done(&trail.client);
-	run_done(&single.dived);
-	inetd_close(&single.inetd);
-	sandbox_assert_no_children();
-}
-
-static void test_closing_alone(void **state)
-{
-	cleanup_fd int log = sandbox_syslog_open();
-
-	(void)state;
-	for (size_t i = 0; i < MODES * ARRAY_LEN(closings); i++) {
-		const struct closing *closing = &closings[i / MODES];
-		char line[2048];
-
-		print_message("case: %s: %s\n", mode_names[i % MODES], closing->does);
-		write_service(closing->does);
-		single_start((enum mode)(i % MODES), PROGRAM);
-		run_wait(single_client());
-		if (single.mode != EXECUTE)
-			run_assert_status(&trail.client, closing->status);
-		assert_string_equal(single_client()->out, "ran\n");
-		sandbox_syslog_expect(log, "PAM has not been closed", line, sizeof(line));
-		assert_contains(line, closing->says);
-		expect_end();
-		single_finish();
-	}
-	sandbox_syslog_close(&log);
-}
-
-/* Modules that keep the program from being executed; before the verdict it is USER_AUTH. */
-static const struct {
-	const char *does;
-	int type;
-	const char *reason;
-} losses[] = {
-	{ PROBE_PATH " only=authenticate hang", AUDIT_USER_AUTH, "authentication" },
-	{ HOSTILE_PATH " only=authenticate exit", AUDIT_USER_AUTH, "died" },
-	{ PROBE_PATH " only=authenticate kill", AUDIT_USER_AUTH, "died" },
-	{ PROBE_PATH " only=establish hang", AUDIT_USER_END, "credentials" },
-	{ HOSTILE_PATH " only=open crash", AUDIT_USER_END, "died" },
-	{ PROBE_PATH " only=authenticate hang=deaf", AUDIT_USER_AUTH,
-	  "killed: it outlived its time" },
-};
-
-static void expect_lost(int type, const char *reason)
-{
-	const char *text = trail_expect(type, "op=dive:lost");
+	struct family_fds fds;
+	const char *text;
 	char id[64];
 
-	trail_assert(text, "auid", "2001");
-	trail_assert(text, "client_auid", "2001");
-	trail_assert_number(text, "client_uid", single.mode == EXECUTE ? 0 : SANDBOX_UID_ALICE);
-	trail_assert(text, "res", "failed");
-	trail_assert_text(text, "reason", reason);
+	(void)state;
+	write_plain_service();
+	trail_serve(RUN_WORDS("-x", "ends"));
+	cleanup_fd int template = family_open(FAMILY_TEMPLATE);
+	MUST(pidfd_send_signal(template, SIGSTOP, NULL, 0));
+	hostile_connect(&trail.hostile, trail.gateway.address, "alice", LOGIN_UID);
+	family_list_fds(trail.gateway.pid, &fds); /* by then it has been handed on */
+	gateway_freeze(&trail.gateway);
+	MUST(pidfd_send_signal(template, SIGCONT, NULL, 0));
+	family_list_fds(family_find(FAMILY_SESSION), &fds); /* by then it waits for the answer */
+	family_kill(FAMILY_SESSION);
+	gateway_signal(&trail.gateway, SIGCONT);
+	text = trail_expect(AUDIT_USER_AUTH, "op=dive:lost");
+	trail_assert(text, "auid", LOGIN_UID);
+	trail_assert(text, "client_auid", LOGIN_UID);
+	trail_assert_number(text, "client_uid", SANDBOX_UID_ALICE);
 	assert_int_equal(strlen(audit_field(text, "dive_id", id, sizeof(id))), 32);
-	trail_expect_none(AUDIT_USER_CMD, "op=dive:refuse");
-	trail_expect_none(AUDIT_USER_AUTH, "op=dive:lost");
+	trail_assert(text, "uuid", id);
+	hostile_close(&trail.hostile);
+	gateway_stop(&trail.gateway);
+}
+
+/* What becomes of a program whose session is killed, and what the records say of it. */
+static const struct {
+	const char *options[4];
+	const char *words[4];
+	const char *program; /* in the record of the loss */
+} fates[] = {
+	{ { NULL }, { "sh", "-c", "trap '' HUP; echo up; read end <&7; :" }, "running" },
+	{ { "--on-disconnect", "ignore" }, { "sh", "-c", "echo up; read end <&7; :" }, "running" },
+	/* It is killed with its session; the listener may still see it go. */
+	{ { "--on-disconnect", "kill" }, { "sh", "-c", "echo up; read end <&7; :" }, NULL },
+	{ { "-s", "pid" }, { "sh", "-c", "trap '' HUP; echo up; read end <&7; :" }, "running" },
+};
+
+/* The start, the loss, and the end of what went on. */
+static void expect_fate(const char *program)
+{
+	const char *text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	char value[64];
+	char id[64];
+
+	(void)audit_field(text, "dive_id", id, sizeof(id));
+	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:lost", trail.field, id,
+				   NULL);
+	if (program)
+		trail_assert(text, "program", program);
+	if (strcmp(audit_field(text, "program", value, sizeof(value)), "running") != 0)
+		return;
+	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", trail.field, id,
+				   NULL);
+	trail_assert(text, "exit", "?");
+	trail_assert(text, "auid", LOGIN_UID);
+	trail_assert(text, "res", "success");
+	assert_true(audit_has_field(text, "duration_ms"));
+}
+
+/* Starts one that runs while the hold is open; returns when the listener knows of it. */
+static void start_held(const char *const *options, const char *const *words, int *ret_hold)
+{
+	struct family_fds fds;
+	int hold[2];
+
+	trail_serve(options);
+	MUST(pipe2(hold, O_CLOEXEC));
+	run_dive_start(&trail.client,
+		       &(struct run_options){ .account = "alice",
+					      .login_uid = LOGIN_UID,
+					      .fds = &(struct run_fd){ hold[0], 7 },
+					      .fd_count = 1 },
+		       &trail.gateway, words);
+	close_fd(&hold[0]);
+	*ret_hold = hold[1];
+	run_expect(&trail.client, "up");
+	family_list_fds(family_find(FAMILY_SESSION), &fds); /* it sleeps: it has told */
+}
+
+static void test_program_without_session(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(fates); i++) {
+		struct family_fds before;
+		int hold;
+
+		print_message("case: %s %s\n", fates[i].options[0], fates[i].words[2]);
+		trail_serve(fates[i].options);
+		family_list_fds(trail.gateway.pid, &before);
+		gateway_stop(&trail.gateway);
+		start_held(fates[i].options, fates[i].words, &hold);
+		family_kill(FAMILY_SESSION);
+		run_wait(&trail.client);
+		run_done(&trail.client);
+		if (fates[i].program)
+			trail_expect_none(AUDIT_USER_END, "op=dive:exit"); /* not before */
+		close_fd(&hold);
+		expect_fate(fates[i].program);
+		trail_expect_none(AUDIT_USER_END, "op=dive:exit");
+		trail_expect_none(AUDIT_USER_END, "op=dive:lost");
+		family_expect_fds(trail.gateway.pid, &before); /* all is given back */
+		gateway_stop(&trail.gateway);
+	}
+}
+
+/* With a terminal of its own the monitor is the session's child, and hands the pidfd on. */
+static void test_program_on_terminal(void **state)
+{
+	cleanup_free const char **argv = NULL;
+	struct family_fds fds;
+	const char *text;
+	char id[64];
+
+	(void)state;
+	trail_serve(RUN_WORDS("--on-disconnect", "ignore"));
+	argv = run_dive_words(&trail.gateway,
+			      RUN_WORDS("sh", "-c", "trap '' HUP; echo up; sleep 1000; :"));
+	pty_start(&trail.pty, &(struct run_options){
+				      .account = "alice", .login_uid = LOGIN_UID, .argv = argv });
+	pty_expect(&trail.pty, "up");
+	family_list_fds(family_find(FAMILY_SESSION), &fds);
+	assert_int_equal(family_count("dived: monitor"), 1);
+	family_kill(FAMILY_SESSION);
+	text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	(void)audit_field(text, "dive_id", id, sizeof(id));
+	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:lost", id, NULL);
+	trail_assert(text, "program", "running");
+	family_await("dived: monitor", 0);
+	trail_expect_none(AUDIT_USER_END, "op=dive:exit");
+	family_kill_all("sh");
+	family_kill_all("sleep");
+	(void)audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", id, "exit=?",
+				  NULL);
+	gateway_stop(&trail.gateway);
+}
+
+/* --- a listener that can make no process --------------------------------------------- */
+
+#define PIDS "/run/dive-test/pids"
+
+static char pids[64]; /* the cgroup of the listener alone */
+
+/* Of either version, wherever the machine has the controller. */
+static bool open_pids(void)
+{
+	MUST(mkdir(PIDS, 0755));
+	if (mount("cgroup", PIDS, "cgroup", 0, "pids")) {
+		MUST(mount("cgroup2", PIDS, "cgroup2", 0, NULL));
+		cleanup_fd int fd = open(PIDS "/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "+pids", 5) < 0) {
+			MUST(umount(PIDS));
+			MUST(rmdir(PIDS));
+			return false;
+		}
+	}
+	(void)snprintf(pids, sizeof(pids), PIDS "/dive-ends-%d", getpid()); /* fits */
+	MUST(mkdir(pids, 0755));
+	return true;
+}
+
+static void close_pids(void)
+{
+	sandbox_assert_no_children(); /* of which some may be in it still */
+	MUST(rmdir(pids));
+	MUST(umount(PIDS));
+	MUST(rmdir(PIDS));
+}
+
+static void write_pids(const char *name, const char *text)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", pids, name); /* fits */
+	cleanup_fd int fd = MUST_INT(open(path, O_WRONLY | O_CLOEXEC));
+	MUST(write(fd, text, strlen(text)));
+}
+
+/* Until a fork has failed for it. */
+static void await_failure(void)
+{
+	int64_t deadline = deadline_after(10000);
+	char text[64] = "max 0\n";
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/pids.events", pids); /* fits */
+	while (strcmp(text, "max 0\n") == 0) {
+		cleanup_fd int fd = MUST_INT(open(path, O_RDONLY | O_CLOEXEC));
+		ssize_t len = MUST(read(fd, text, sizeof(text) - 1));
+
+		text[len] = '\0';
+		if (deadline_passed(deadline))
+			FAIL("the listener has not tried");
+		(void)poll(NULL, 0, 5);
+	}
+}
+
+/* A session is killed while its listener can make no process. */
+static void lose_session(void)
+{
+	char number[32];
+
+	write_plain_service();
+	trail_serve(RUN_WORDS("-x", "ends", "--max-sessions-per-user", "1"));
+	run_dive_start(&trail.client, &alice, &trail.gateway, RUN_WORDS("sh", "-c", HELD));
+	run_expect(&trail.client, "up");
+	(void)snprintf(number, sizeof(number), "%d", trail.gateway.pid); /* fits */
+	write_pids("cgroup.procs", number);
+	write_pids("pids.max", "1");
+	family_kill(FAMILY_SESSION);
+	await_failure();
+	run_wait(&trail.client);
+	run_done(&trail.client);
 	trail_expect_none(AUDIT_USER_END, "op=dive:lost");
 }
 
-/* With -J nobody is asked, so modules of that phase are not called. */
-static bool is_called(enum mode mode, const char *does)
-{
-	return mode != EXECUTE || !strstr(does, "only=authenticate");
-}
-
-static void test_lost_alone(void **state)
+static void test_no_process_for_a_while(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < MODES * ARRAY_LEN(losses); i++) {
-		char service[512];
-
-		if (!is_called((enum mode)(i % MODES), losses[i / MODES].does))
-			continue;
-		print_message("case: %s: %s\n", mode_names[i % MODES], losses[i / MODES].does);
-		(void)snprintf(service, sizeof(service),
-			       "auth required %s\naccount required pam_permit.so\n"
-			       "session required %s\n",
-			       losses[i / MODES].does, losses[i / MODES].does); /* fits */
-		sandbox_service("ends", service);
-		single_start((enum mode)(i % MODES), PROGRAM);
-		run_wait(single_dived()); /* 11 s where signals are blocked */
-		run_wait(single_client());
-		expect_lost(losses[i / MODES].type, losses[i / MODES].reason);
-		assert_string_equal(single_client()->out, "");
-		single_finish();
-	}
+	if (!open_pids())
+		skip();
+	lose_session();
+	write_pids("pids.max", "max");
+	(void)trail_expect(AUDIT_USER_END, "op=dive:lost");
+	/* The place is free again. */
+	run_dive(&trail.client, &alice, &trail.gateway, RUN_WORDS("true"));
+	run_assert_status(&trail.client, 0);
+	run_done(&trail.client);
+	trail_expect_none(AUDIT_USER_END, "op=dive:lost");
+	gateway_stop(&trail.gateway);
+	close_pids();
 }
 
-static void write_plain_service(void)
-{
-	sandbox_service("ends", "auth required pam_permit.so\naccount required pam_permit.so\n"
-				"session required pam_permit.so\n");
-}
-
-/* Whoever kills dived while the program runs. */
-static void test_killed_alone(void **state)
+static void test_no_process_at_all(void **state)
 {
 	(void)state;
-	write_plain_service();
-	for (enum mode mode = 0; mode < MODES; mode++) {
-		print_message("case: %s\n", mode_names[mode]);
-		single_start(mode, HELD);
-		run_expect(single_client(), "up");
-		run_signal(single_dived(), SIGKILL);
-		(void)trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
-		expect_lost(AUDIT_USER_END, "died");
-		trail_expect_none(AUDIT_USER_END, "op=dive:exit");
-		single_finish();
-	}
+	if (!open_pids())
+		skip();
+	lose_session();
+	gateway_expect_log(&trail.gateway, "no process can be made to record it");
+	write_pids("pids.max", "max");
+	run_dive(&trail.client, &alice, &trail.gateway, RUN_WORDS("true"));
+	run_assert_status(&trail.client, 0);
+	run_done(&trail.client);
+	gateway_stop(&trail.gateway);
+	close_pids();
 }
 
-static unsigned count_lines(const char *text, const char *what)
-{
-	unsigned count = 0;
-
-	for (const char *at = strstr(text, what); at; at = strstr(at + 1, what))
-		count++;
-	return count;
-}
-
-/* It holds nothing of anybody's, and is nobody's child whom a module might wait for. */
-static void test_recorder_keeps_to_itself(void **state)
-{
-	(void)state;
-	write_plain_service();
-	for (enum mode mode = 0; mode < MODES; mode++) {
-		struct family_fds fds;
-		char path[64];
-		char text[4096];
-		char parent[32];
-		pid_t pid;
-
-		print_message("case: %s\n", mode_names[mode]);
-		single_start(mode, HELD);
-		run_expect(single_client(), "up");
-		pid = family_find(RECORDER);
-		family_list_fds(pid, &fds);
-		print_message("%s", fds.text);
-		assert_int_equal(fds.count, 5);
-		assert_int_equal(count_lines(fds.text, "-> /dev/null"), 3);
-		assert_int_equal(count_lines(fds.text, "-> socket:"), 1);
-		assert_int_equal(count_lines(fds.text, "-> anon_inode:[pidfd]") +
-					 count_lines(fds.text, "-> pidfd:"),
-				 1);
-		(void)snprintf(path, sizeof(path), "/proc/%d/status", pid); /* fits */
-		cleanup_fd int fd = MUST_INT(open(path, O_RDONLY | O_CLOEXEC));
-		ssize_t len = MUST(read(fd, text, sizeof(text) - 1));
-		text[len] = '\0';
-		(void)snprintf(parent, sizeof(parent), "\nPPid:\t%d\n", getpid()); /* fits */
-		assert_contains(text, parent); /* the subreaper's */
-		/* What a service manager's stop sends to all does not end it. */
-		MUST(kill(pid, SIGTERM));
-		MUST(kill(pid, SIGHUP));
-		run_signal(single_dived(), SIGKILL);
-		expect_lost(AUDIT_USER_END, "died");
-		single_finish();
-	}
-}
-
-/* dived does not wait for it. */
-static void test_recorder_is_not_waited_for(void **state)
-{
-	(void)state;
-	write_plain_service();
-	for (enum mode mode = 0; mode < MODES; mode++) {
-		print_message("case: %s\n", mode_names[mode]);
-		single_start(mode, "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done");
-		run_expect(single_client(), "up");
-		cleanup_fd int recorder = family_open(RECORDER);
-		MUST(pidfd_send_signal(recorder, SIGSTOP, NULL, 0));
-		run_signal(single_client(), SIGTERM);
-		run_wait(single_dived());
-		run_assert_status(single_dived(), 3);
-		MUST(pidfd_send_signal(recorder, SIGCONT, NULL, 0));
-		expect_end();
-		single_finish();
-	}
-}
-
-/* Its first process is the program, and would else have been the recorder. */
-static void test_unshared_pid_namespace(void **state)
-{
-	char line[256];
-
-	(void)state;
-	write_plain_service();
-	(void)snprintf(
-		line, sizeof(line),
-		"unshare -p %s -J --pam-service ends -- /bin/sh -c 'echo number $$' 2>&1 | cat",
-		sandbox_dived()); /* fits */
-	run(&single.dived,
-	    &(struct run_options){ .login_uid = "2001", .argv = RUN_WORDS("/bin/sh", "-c", line) });
-	assert_string_equal(single.dived.out, "number 1\n");
-}
-
-#define SINGLE(name) cmocka_unit_test_setup_teardown(name, single_setup, single_teardown)
-#define TEST(name)   cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_behind_a_listener),
-		TEST(test_listener_gone),
-		SINGLE(test_closing_alone),
-		SINGLE(test_lost_alone),
-		SINGLE(test_killed_alone),
-		SINGLE(test_recorder_keeps_to_itself),
-		SINGLE(test_recorder_is_not_waited_for),
-		SINGLE(test_unshared_pid_namespace),
+		TEST(test_behind_a_listener),	TEST(test_listener_gone),
+		TEST(test_killed_at_once),	TEST(test_program_without_session),
+		TEST(test_program_on_terminal), TEST(test_no_process_for_a_while),
+		TEST(test_no_process_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, probe_group_setup, sandbox_group_teardown);

@@ -94,8 +94,9 @@ static void expect_sessions(const enum trail_kind *kinds, size_t count)
 	}
 }
 
-static const enum trail_kind alice_as_root[] = { AS_ROOT, AS_EFFECTIVE, AS_TOOR, FORCED, NOT_FOUND,
-						 INETD,	  EXECUTED,	HUNG_UP, KILLED, OPEN };
+static const enum trail_kind alice_as_root[] = { AS_ROOT,   AS_EFFECTIVE, AS_TOOR,  FORCED,
+						 NOT_FOUND, INETD,	  EXECUTED, HUNG_UP,
+						 KILLED,    OUTLIVED,	  OPEN };
 
 static void test_as_root(void **state)
 {
@@ -125,7 +126,7 @@ static void test_namespace(void **state)
 
 static void test_open(void **state)
 {
-	const enum trail_kind kinds[] = { OPEN };
+	const enum trail_kind kinds[] = { OPEN, OUTLIVED };
 
 	(void)state;
 	ask("Which sessions are open?");
@@ -198,7 +199,7 @@ static void test_session(void **state)
 {
 	static const struct {
 		enum trail_kind kind;
-		const char *records[3];
+		const char *records[4];
 		const char *end;
 	} cases[] = {
 		{ AS_ROOT, { "op=dive:spawn ", "op=dive:exit " }, " exit=3 " },
@@ -207,7 +208,10 @@ static void test_session(void **state)
 		  { "op=dive:spawn ", "op=dive:exit " },
 		  " layer=exec step=exec errno=2 exit=127 " },
 		{ HUNG_UP, { "op=dive:spawn ", "op=dive:exit " }, " sig=SIGHUP " },
-		{ KILLED, { "op=dive:spawn ", "op=dive:lost " }, " reason=\"died\" " },
+		{ KILLED, { "op=dive:spawn ", "op=dive:lost ", "op=dive:exit " }, " exit=? " },
+		{ OUTLIVED,
+		  { "op=dive:spawn ", "op=dive:lost " },
+		  " program=running reason=\"died\" " },
 		{ LOST, { "op=dive:lost " }, " reason=\"died\" " },
 		{ OPEN, { "op=dive:spawn " }, " elevated=yes " },
 	};
@@ -243,7 +247,9 @@ static void test_searches(void **state)
 		{ "ausearch --raw -m USER_CMD -ul alice -sv no",
 		  { WRONG_PASSWORD, WOULD_ASK, NOT_ALLOWED, BUSY },
 		  4 },
-		{ "ausearch --raw -m USER_END -ua alice -sv no", { NOT_FOUND, KILLED }, 2 },
+		{ "ausearch --raw -m USER_END -ua alice -sv no",
+		  { NOT_FOUND, KILLED, OUTLIVED },
+		  3 },
 		{ "ausearch --raw -m USER_AUTH -ua alice -sv no -x dived | grep op=dive:",
 		  { LOST },
 		  1 },

@@ -10,6 +10,7 @@
 #include "auditd.h"
 #include "cleanup.h"
 #include "container.h"
+#include "family.h"
 #include "inetd.h"
 #include "must.h"
 #include "parse.h"
@@ -50,6 +51,7 @@ enum trail_kind {
 	EXECUTED,
 	HUNG_UP,
 	KILLED,
+	OUTLIVED,
 	OPEN,
 	BUSY,
 	LOST,
@@ -62,6 +64,7 @@ static struct trail_scene {
 	struct container box;
 	struct run open; /* the client of OPEN */
 	int hold;	 /* its program runs while this is open */
+	int hold_lost;	 /* so does that of OUTLIVED */
 	bool taken;	 /* no trail: the machine has an auditd of its own */
 	char ids[TRAIL_KINDS][ID_SIZE];
 	char serials[TRAIL_KINDS][SERIAL_SIZE]; /* in the log: of the record that tells */
@@ -230,7 +233,10 @@ static void play_row(enum trail_kind kind)
 }
 
 /* Alice's program as root, which runs while the hold is there; returns its record. */
-static const char *start_held(struct run *ret, enum trail_kind kind)
+#define HELD	      "echo up; read end <&7; :"
+#define HELD_STUBBORN "trap '' HUP; " HELD
+
+static const char *start_held(struct run *ret, enum trail_kind kind, const char *script)
 {
 	int hold[2];
 
@@ -242,7 +248,7 @@ static const char *start_held(struct run *ret, enum trail_kind kind)
 					      .input = TRAIL_PASSWORDS,
 					      .fds = &(struct run_fd){ hold[0], 7 },
 					      .fd_count = 1 },
-		       &trail.gateway, RUN_WORDS("-S", "sh", "-c", "echo up; read end <&7; :"));
+		       &trail.gateway, RUN_WORDS("-S", "sh", "-c", script));
 	close_fd(&hold[0]);
 	scene.hold = hold[1];
 	run_expect(ret, "up");
@@ -252,7 +258,7 @@ static const char *start_held(struct run *ret, enum trail_kind kind)
 static void play_hangup(void)
 {
 	print_message("kind: the client is killed\n");
-	(void)start_held(&trail.client, HUNG_UP);
+	(void)start_held(&trail.client, HUNG_UP, HELD);
 	run_done(&trail.client);
 	expect_end(HUNG_UP, "op=dive:exit");
 	close_fd(&scene.hold);
@@ -267,17 +273,40 @@ static void kill_number(const char *number)
 	MUST(kill(pid, SIGKILL));
 }
 
-/* Whoever has written the record of a program that runs waits for it: the session. */
-static void play_killed(void)
+/*
+ * Whoever has written the record of a program that runs waits for it: the session.  When
+ * it sleeps it has told the listener of the program, which may be faster.
+ */
+static void kill_session(enum trail_kind kind)
 {
+	struct family_fds fds;
 	char number[32];
+	pid_t pid;
 
-	print_message("kind: the session is killed\n");
-	kill_number(audit_field(start_held(&trail.client, KILLED), "pid", number, sizeof(number)));
-	expect_end(KILLED, "op=dive:lost");
-	close_fd(&scene.hold);
+	(void)audit_field(start_held(&trail.client, kind, HELD_STUBBORN), "pid", number,
+			  sizeof(number));
+	assert_int_equal(parse_pid(number, &pid), 0);
+	family_list_fds(pid, &fds);
+	kill_number(number);
+	expect_end(kind, "op=dive:lost");
 	run_wait(&trail.client);
 	run_done(&trail.client);
+}
+
+static void play_killed(void)
+{
+	print_message("kind: the session is killed\n");
+	kill_session(KILLED);
+	close_fd(&scene.hold);
+	expect_end(KILLED, "op=dive:exit");
+	gateway_stop(&trail.gateway);
+}
+
+static void play_outlived(void)
+{
+	print_message("kind: the session is killed, and its program goes on\n");
+	kill_session(OUTLIVED);
+	scene.hold_lost = take_fd(&scene.hold);
 	gateway_stop(&trail.gateway);
 }
 
@@ -396,10 +425,11 @@ static void play(void)
 	play_executed();
 	play_hangup();
 	play_killed();
+	play_outlived();
 	play_busy();
 	play_lost();
 	print_message("kind: a session that stays open\n");
-	(void)start_held(&scene.open, OPEN);
+	(void)start_held(&scene.open, OPEN, HELD);
 	gateway_stop(&trail.gateway);
 }
 
@@ -410,7 +440,8 @@ static int trail_scene_setup(void **state)
 				      .auditd.run.pidfd = -1,
 				      .inetd.listener = -1,
 				      .box = { .pidfd = -1, .life = -1 },
-				      .hold = -1 };
+				      .hold = -1,
+				      .hold_lost = -1 };
 	sandbox_enter();
 	(void)trail_setup(state);
 	scene.taken = auditd_is_taken();
@@ -427,6 +458,7 @@ static int trail_scene_setup(void **state)
 static int trail_scene_teardown(void **state)
 {
 	close_fd(&scene.hold);
+	close_fd(&scene.hold_lost);
 	if (scene.open.pid > 0)
 		run_wait(&scene.open);
 	run_done(&scene.open);

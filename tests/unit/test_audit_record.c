@@ -300,7 +300,7 @@ static void test_worst_case_fits(void **state)
 	struct fault fault = { .layer = MESSAGE_LAYER_AUTHENTICATION,
 			       .step = bad,
 			       .error = INT32_MAX };
-	struct audit_exit end = { false, INT32_MIN, INT64_MIN, &fault };
+	struct audit_exit end = { false, INT32_MIN, INT64_MIN, &fault, false };
 	struct record record;
 	char value[RECORD_TEXT_MAX];
 
@@ -321,7 +321,7 @@ static void test_worst_case_fits(void **state)
 	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
 	record_exit(RECORD_AUDIT, &facts, &end, &record);
 	assert_sound(&record);
-	record_lost(RECORD_AUDIT, &facts, bad, &record);
+	record_lost(RECORD_AUDIT, &facts, "running", bad, &record);
 	assert_sound(&record);
 	record_gateway(RECORD_AUDIT, bad, true, bad, sizeof(bad) - 1, &record);
 	assert_sound(&record);
@@ -350,6 +350,9 @@ static void test_exit_text(void **state)
 	assert_non_null(strstr(record.text, "op=dive:exit res=failed "));
 	assert_non_null(strstr(record.text, " auid_kept=no "));
 	assert_non_null(strstr(record.text, " errno=2 sig=9 "));
+	end = (struct audit_exit){ .unknown = true, .duration_ms = 1234 };
+	record_exit(RECORD_AUDIT, &facts, &end, &record);
+	assert_non_null(strstr(record.text, " exit=? duration_ms=1234 "));
 }
 
 static void test_gateway_and_lost_text(void **state)
@@ -362,10 +365,10 @@ static void test_gateway_and_lost_text(void **state)
 	assert_string_equal(record.text, "op=dive:start gateway=\"@x\" info=2D7520726F6F74");
 	record_gateway(RECORD_SYSLOG, "@x", false, NULL, 0, &record);
 	assert_string_equal(record.text, "op=dive:stop res=success gateway=@x");
-	record_lost(RECORD_AUDIT, &facts, "killed", &record);
+	record_lost(RECORD_AUDIT, &facts, "none", "killed", &record);
 	assert_string_equal(record.text, "op=dive:lost uuid=" ID " acct=\"root\" dive_id=\"" ID "\""
 					 " gateway=\"/run/dive/root\" client=\"bob\""
-					 " reason=\"killed\"");
+					 " program=none reason=\"killed\"");
 }
 
 static void test_demand(void **state)
