@@ -4,9 +4,10 @@
  * One SOCK_SEQPACKET pair a connection.  The session identifies itself (HELLO,
  * with a pidfd), waits for GO, reports what the listener must know should the
  * session die (FACTS), asks before an answer reaches a PAM module (ASK), and
- * says when it no longer counts as pending (VERDICT), that there is a program (PROGRAM), when its
- * end is recorded (RECORDED) and when nothing is left to be done (DONE).  End of file without DONE
- * means that the session died; without RECORDED its end is the listener's to record.
+ * says when it no longer counts as pending (VERDICT), that there is a program
+ * (PROGRAM), when its end is recorded (RECORDED) and when nothing is left to be done
+ * (DONE).  End of file without DONE means that the session died; without RECORDED
+ * its end is the listener's to record.
  *
  * A session without a listener tells a recorder (recorder.h) the same, which never
  * answers: there is no HELLO and no ASK.

@@ -322,7 +322,7 @@ void introduce_request(struct session *session)
 	for (int i = 0; i < 3 && !facts->tty; i++)
 		if (peer_tty(request_find_fd(&session->request, i), session->tty) == 0)
 			facts->tty = session->tty;
-	session->may_fork = locate_may_fork();
+	session->may_fork = !process_forks_elsewhere(true);
 	if (!session->unrecorded)
 		describe_place(session);
 	session->outside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* or it stays unknown */

@@ -367,7 +367,7 @@ static void kill_session(struct listener *listener, struct connection *connectio
 {
 	connection->deadline = DEADLINE_NONE;
 	if (!connection->witness.lost)
-		connection->witness.lost = "killed: it outlived its time";
+		connection->witness.lost = WITNESS_OUTLIVED_TIME;
 	if (!connection->killed) {
 		(void)pidfd_send_signal(connection->pidfd, SIGKILL, NULL, 0); /* or gone already */
 		connection->killed = true;

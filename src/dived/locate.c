@@ -130,14 +130,6 @@ static void ask_child(int fd, int outside, struct answer *ret)
 	(void)munmap(shared, sizeof(*shared)); /* cannot fail for what was mapped */
 }
 
-bool locate_may_fork(void)
-{
-	struct stat own, next;
-
-	return stat("/proc/self/ns/pid", &own) == 0 &&
-	       stat("/proc/self/ns/pid_for_children", &next) == 0 && own.st_ino == next.st_ino;
-}
-
 const char *locate_directory(int fd, int outside, bool may_fork, char *buffer,
 			     struct locate_inode *ret)
 {

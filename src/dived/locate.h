@@ -39,9 +39,3 @@ struct locate_inode {
 #define LOCATE_MS 1000
 const char *locate_directory(int fd, int outside, bool may_fork, char *buffer,
 			     struct locate_inode *ret);
-
-/*
- * Whether a child is as good as any other.  The first one after an unshare(2) of the pid
- * namespace would be its first process, and all that comes later would end with it.
- */
-bool locate_may_fork(void);

@@ -366,6 +366,16 @@ void process_leave_terminal(void)
 	close_fd(&terminal);
 }
 
+bool process_forks_elsewhere(bool unknown)
+{
+	struct stat own, children;
+
+	if (stat("/proc/self/ns/pid", &own))
+		return unknown;
+	/* There is none to be seen while it has no process: it waits for its first. */
+	return stat("/proc/self/ns/pid_for_children", &children) || children.st_ino != own.st_ino;
+}
+
 bool process_lives(int pidfd)
 {
 	struct pollfd item = { .fd = pidfd, .events = POLLIN };

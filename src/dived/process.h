@@ -115,6 +115,14 @@ int process_give_up_terminal(int fd);
 /* Whether it leads a session that has no terminal: what else setsid(2) would make of it. */
 bool process_is_apart(void);
 
+/*
+ * Whether children are made in another pid namespace than this process is in, as after an
+ * unshare(2) for children only.  The first one is process 1 there, and with it ends all
+ * that comes later.
+ * @unknown: the answer where there is no /proc to tell
+ */
+bool process_forks_elsewhere(bool unknown);
+
 /* Whether the process of a pidfd has not ended.  Async-signal-safe. */
 bool process_lives(int pidfd);
 

@@ -20,7 +20,6 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,7 +67,7 @@ static void watch(struct recorder *recorder)
 			listen_to(recorder);
 		if (!deadline_passed(recorder->deadline))
 			continue;
-		recorder->witness.lost = "killed: it outlived its time";
+		recorder->witness.lost = WITNESS_OUTLIVED_TIME;
 		recorder->deadline = DEADLINE_NONE;
 		(void)pidfd_send_signal(recorder->session, SIGKILL, NULL, 0); /* or it has ended */
 	}
@@ -135,16 +134,6 @@ static int fork_recorder(struct recorder *recorder)
 	return status ? -EAGAIN : 0;
 }
 
-static bool forks_into_namespace(void)
-{
-	struct stat own, children;
-
-	if (stat("/proc/self/ns/pid", &own))
-		return false;
-	/* There is none to be seen while it has no process: it waits for its first. */
-	return stat("/proc/self/ns/pid_for_children", &children) || children.st_ino != own.st_ino;
-}
-
 static int start(const struct config *config, int conn, int *ret)
 {
 	struct recorder recorder = { .config = config,
@@ -189,7 +178,7 @@ int recorder_start(const struct config *config, int conn, int *ret, char *error,
 	int r = 0;
 
 	*ret = -1;
-	if (!gateway_is_unrecorded(config) && !forks_into_namespace())
+	if (!gateway_is_unrecorded(config) && !process_forks_elsewhere(false))
 		r = start(config, conn, ret);
 	if (r)
 		(void)snprintf(error, error_size,

@@ -50,7 +50,7 @@ struct session {
 	int outside;	     /* owned: the root directory before modules run */
 	int moved_directory; /* owned, behind granted.directory */
 	struct audit_login login;
-	bool may_fork; /* children are in our own pid namespace: locate.h */
+	bool may_fork; /* children are in our own pid namespace: process_forks_elsewhere() */
 	int64_t started;
 	pid_t program;	 /* 0 until it is executed; with a new terminal the monitor's */
 	int program_fd;	 /* owned: pidfd of the program itself; -1 for none */
@@ -113,7 +113,7 @@ int introduce_terminal(struct session *session, struct fault *fault);
  */
 void session_end(struct session *session, struct fault *fault, bool refused);
 
-/* Tells it of the program, with session->program_fd. */
+/* Tells the listener or the recorder of the program, with session->program_fd. */
 void introduce_program(const struct session *session);
 
 /* Tells the listener or the recorder, if there is one. */

@@ -28,6 +28,9 @@ struct witness {
 	char account[CONTROL_ACCOUNT_MAX];
 };
 
+/* Why, where its time was over. */
+#define WITNESS_OUTLIVED_TIME "killed: it outlived its time"
+
 /* Releases what it holds. */
 void witness_release(struct witness *witness);
 
