@@ -41,6 +41,13 @@ static void record_begin(struct record *record, enum record_style style, const c
 	record_add(record, "op=%s", op);
 }
 
+/* libaudit adds the result to what goes to the kernel. */
+static void record_add_result(struct record *record, bool success)
+{
+	if (record->style == RECORD_SYSLOG)
+		record_add(record, " res=%s", success ? "success" : "failed");
+}
+
 /*
  * ausearch(8) and aureport(8), asked about accounts, look for a second "uid=" in a message,
  * at the end of whatever name.  Behind a letter that they do not expect, as in client_uid,
@@ -58,17 +65,22 @@ static void record_add_uuid(struct record *record, const char *id)
 }
 
 /*
- * Who and where.  The session's id is not called "id": the audit tools take a field of
- * that name for a uid, and would show the name of some account in its place.
+ * What each record of a session has.  Its id is not called "id": the audit tools take a field
+ * of that name for a uid, and would show the name of some account in its place.
  */
-static void record_add_who(struct record *record, const struct audit_facts *facts)
+static void record_add_session(struct record *record, const struct audit_facts *facts)
 {
-	const struct peer *peer = facts->peer;
-
 	record_add_uuid(record, facts->id);
 	record_add_text(record, "acct", facts->account, RECORD_NAME_MAX);
 	record_add_text(record, "dive_id", facts->id, AUDIT_ID_SIZE);
 	record_add_text(record, "gateway", facts->gateway, RECORD_NAME_MAX);
+}
+
+static void record_add_who(struct record *record, const struct audit_facts *facts)
+{
+	const struct peer *peer = facts->peer;
+
+	record_add_session(record, facts);
 	record_add_text(record, "client", facts->client, RECORD_NAME_MAX);
 	if (peer == NULL)
 		return;
@@ -198,7 +210,13 @@ static void record_add_part(struct record *record, struct record_command *comman
 }
 
 static void record_begin_more(struct record *record, enum record_style style,
-			      const struct audit_facts *facts);
+			      const struct audit_facts *facts)
+{
+	record_begin(record, style, "dive:more");
+	record_add_result(record, true);
+	record_add_session(record, facts);
+	record_add_kept(record, facts);
+}
 
 /* The first record, which has all but the command. */
 static void record_add_first(struct record *record, const struct audit_facts *facts,
@@ -214,13 +232,6 @@ static void record_add_first(struct record *record, const struct audit_facts *fa
 			at += command_fit(&more, command, at, PARTS_ROOM);
 	}
 	record_add_part(record, command, len);
-}
-
-/* libaudit adds the result to what goes to the kernel. */
-static void record_add_result(struct record *record, bool success)
-{
-	if (record->style == RECORD_SYSLOG)
-		record_add(record, " res=%s", success ? "success" : "failed");
 }
 
 static void record_add_fault(struct record *record, const struct fault *fault)
@@ -257,18 +268,6 @@ void record_spawn(enum record_style style, const struct audit_facts *facts,
 		record_add_first(ret, facts, command);
 	else
 		record_add(ret, " cmd=?");
-}
-
-static void record_begin_more(struct record *record, enum record_style style,
-			      const struct audit_facts *facts)
-{
-	record_begin(record, style, "dive:more");
-	record_add_result(record, true);
-	record_add_uuid(record, facts->id);
-	record_add_text(record, "acct", facts->account, RECORD_NAME_MAX);
-	record_add_text(record, "dive_id", facts->id, AUDIT_ID_SIZE);
-	record_add_text(record, "gateway", facts->gateway, RECORD_NAME_MAX);
-	record_add_kept(record, facts);
 }
 
 void record_more(enum record_style style, const struct audit_facts *facts,
