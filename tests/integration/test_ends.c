@@ -36,28 +36,39 @@ static void test_behind_a_listener(void **state)
 	}
 }
 
+/* Starts one that runs while the hold is open; returns when the listener knows of it. */
+static void start_held(const char *const *options, const char *const *words, int *ret_hold)
+{
+	struct family_fds fds;
+	int hold[2];
+
+	trail_serve(options);
+	MUST(pipe2(hold, O_CLOEXEC));
+	run_dive_start(&trail.client,
+		       &(struct run_options){ .account = "alice",
+					      .login_uid = LOGIN_UID,
+					      .fds = &(struct run_fd){ hold[0], 7 },
+					      .fd_count = 1 },
+		       &trail.gateway, words);
+	close_fd(&hold[0]);
+	*ret_hold = hold[1];
+	run_expect(&trail.client, "up");
+	family_list_fds(family_find(FAMILY_SESSION), &fds); /* it sleeps: it has told */
+}
+
 /* The gateway is stopped while the program runs: the session is on its own then. */
 static void test_listener_gone(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(closings); i++) {
-		int hold[2];
+		int hold;
 
 		print_message("case: %s\n", closings[i].does);
 		write_service(closings[i].does);
-		trail_serve(RUN_WORDS("-x", "ends", "--auth-timeout", "1", "--audit", "require"));
-		MUST(pipe2(hold, O_CLOEXEC));
-		run_dive_start(&trail.client,
-			       &(struct run_options){ .account = "alice",
-						      .login_uid = LOGIN_UID,
-						      .fds = &(struct run_fd){ hold[0], 7 },
-						      .fd_count = 1 },
-			       &trail.gateway,
-			       RUN_WORDS("sh", "-c", "echo up; read end <&7; exit 3"));
-		close_fd(&hold[0]);
-		run_expect(&trail.client, "up");
+		start_held(RUN_WORDS("-x", "ends", "--auth-timeout", "1", "--audit", "require"),
+			   RUN_WORDS("sh", "-c", "echo up; read end <&7; exit 3"), &hold);
 		gateway_stop(&trail.gateway);
-		close_fd(&hold[1]);
+		close_fd(&hold);
 		run_wait(&trail.client);
 		run_assert_status(&trail.client, closings[i].status);
 		run_done(&trail.client);
@@ -131,26 +142,6 @@ static void expect_fate(const char *program)
 	trail_assert(text, "auid", LOGIN_UID);
 	trail_assert(text, "res", "success");
 	assert_true(audit_has_field(text, "duration_ms"));
-}
-
-/* Starts one that runs while the hold is open; returns when the listener knows of it. */
-static void start_held(const char *const *options, const char *const *words, int *ret_hold)
-{
-	struct family_fds fds;
-	int hold[2];
-
-	trail_serve(options);
-	MUST(pipe2(hold, O_CLOEXEC));
-	run_dive_start(&trail.client,
-		       &(struct run_options){ .account = "alice",
-					      .login_uid = LOGIN_UID,
-					      .fds = &(struct run_fd){ hold[0], 7 },
-					      .fd_count = 1 },
-		       &trail.gateway, words);
-	close_fd(&hold[0]);
-	*ret_hold = hold[1];
-	run_expect(&trail.client, "up");
-	family_list_fds(family_find(FAMILY_SESSION), &fds); /* it sleeps: it has told */
 }
 
 static void test_program_without_session(void **state)

@@ -235,6 +235,14 @@ static void test_words_can_be_told_apart(void **state)
 	assert_string_equal(small, "abc");
 }
 
+static void expect_share_of_command(const struct record *record)
+{
+	char value[RECORD_TEXT_MAX];
+
+	assert_sound(record);
+	assert_true(field_decode(record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
+}
+
 /* Of a command that is not run, or has ended, the start is kept, and how much there was. */
 static void test_long_command(void **state)
 {
@@ -246,7 +254,6 @@ static void test_long_command(void **state)
 	struct audit_exit end = { .value = 1 };
 	static const char marker[] = " cmd_cut=200001";
 	struct record record;
-	char value[RECORD_TEXT_MAX];
 
 	(void)state;
 	memset(word, 'w', sizeof(word) - 1);
@@ -258,8 +265,7 @@ static void test_long_command(void **state)
 		assert_string_equal(record.text + record.len - strlen(marker), marker);
 	}
 	record_refuse(RECORD_AUDIT, &facts, &fault, &record);
-	assert_sound(&record);
-	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
+	expect_share_of_command(&record);
 }
 
 /* Everything as long and as bad as can be: all is there, marked, and the command its share. */
@@ -302,7 +308,6 @@ static void test_worst_case_fits(void **state)
 			       .error = INT32_MAX };
 	struct audit_exit end = { false, INT32_MIN, INT64_MIN, &fault, false };
 	struct record record;
-	char value[RECORD_TEXT_MAX];
 
 	(void)state;
 	memset(bad, '"', sizeof(bad) - 1);
@@ -311,14 +316,12 @@ static void test_worst_case_fits(void **state)
 	memset(&most, 0xfe, sizeof(most)); /* 20 digits each */
 	memset(many, 0xff, sizeof(many));
 	spawn_record(RECORD_AUDIT, &facts, &most, &record);
-	assert_sound(&record);
-	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
+	expect_share_of_command(&record);
 	assert_non_null(strstr(record.text, " cwd_cut=100000 "));
 	assert_non_null(strstr(record.text, " acct_cut=100000 "));
 	assert_non_null(strstr(record.text, " path_cut=100000 "));
 	record_refuse(RECORD_AUDIT, &facts, &fault, &record);
-	assert_sound(&record);
-	assert_true(field_decode(&record, "cmd", value, sizeof(value)) >= RECORD_COMMAND_MIN);
+	expect_share_of_command(&record);
 	record_exit(RECORD_AUDIT, &facts, &end, &record);
 	assert_sound(&record);
 	record_lost(RECORD_AUDIT, &facts, "running", bad, &record);
