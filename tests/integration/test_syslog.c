@@ -8,6 +8,7 @@
  * next expectation.
  */
 #include "cleanup.h"
+#include "family.h"
 #include "gateway.h"
 #include "must.h"
 #include "parse.h"
@@ -99,9 +100,10 @@ static void test_gateway_lines(void **state)
 	}
 }
 
-/* Kills the session of a program that tells who its parent is; then the program ends too. */
-static void lose_session(void)
+/* Kills the session of a program that tells who its parent is, and runs while *ret is open. */
+static void lose_session(int *ret)
 {
+	struct family_fds fds;
 	int hold[2];
 	pid_t pid;
 
@@ -111,16 +113,18 @@ static void lose_session(void)
 					      .login_uid = "2001",
 					      .fds = &(struct run_fd){ hold[0], 7 },
 					      .fd_count = 1 },
-		       &world.gateway, RUN_WORDS("sh", "-c", "echo $PPID; read end <&7; :"));
+		       &world.gateway,
+		       RUN_WORDS("sh", "-c", "trap '' HUP; echo $PPID; read end <&7; :"));
 	close_fd(&hold[0]);
 	run_expect(&world.client, "\n");
 	world.client.out[strcspn(world.client.out, "\n")] = '\0';
 	assert_int_equal(parse_pid(world.client.out, &pid), 0);
-	MUST(kill(pid, SIGKILL)); /* its child lives, so it is that process */
-	close_fd(&hold[1]);
+	family_list_fds(pid, &fds); /* it sleeps: it has told the listener of the program */
+	MUST(kill(pid, SIGKILL));   /* its child lives, so it is that process */
 	run_wait(&world.client);
 	assert_int_equal(world.client.status, 127);
 	run_done(&world.client);
+	*ret = hold[1];
 }
 
 static void test_one_line_for_each(void **state)
@@ -128,6 +132,7 @@ static void test_one_line_for_each(void **state)
 	static const char *const common[] = { "acct=alice",	  "client=alice", "client_uid=2001",
 					      "client_auid=2001", "gateway=/",	  "dive_id=" };
 	const char *line;
+	int hold;
 
 	(void)state;
 	world.log = sandbox_syslog_open();
@@ -147,11 +152,15 @@ static void test_one_line_for_each(void **state)
 	expect_line("op=dive:spawn", NOTICE);
 	line = expect_line("op=dive:exit res=failed", NOTICE);
 	assert_holds(line, " layer=exec step=exec errno=2 ");
-	lose_session();
+	lose_session(&hold);
 	expect_line("op=dive:spawn", NOTICE);
 	line = expect_line("op=dive:lost res=failed", NOTICE);
 	assert_holds(line, "acct=alice");
 	assert_holds(line, "client_auid=2001");
+	assert_holds(line, " program=running ");
+	close_fd(&hold);
+	line = expect_line("op=dive:exit res=success", NOTICE);
+	assert_holds(line, " exit=? ");
 	gateway_stop(&world.gateway);
 	expect_line("op=dive:stop", NOTICE);
 }
