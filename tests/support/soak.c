@@ -44,7 +44,7 @@ static void look_at(pid_t pid, struct soak_process *ret)
 	family_list_fds(pid, &fds);
 	ret->fds = fds.count;
 	ret->rss_kib = read_kib(pid, "status", "VmRSS");
-	ret->pss_kib = read_kib(pid, "smaps_rollup", "Pss");
+	ret->pss_kib = read_kib(pid, "smaps_rollup", "Pss_Anon");
 }
 
 void soak_take(const struct gateway *gateway, struct soak_look *ret)
@@ -59,7 +59,7 @@ void soak_take(const struct gateway *gateway, struct soak_look *ret)
 void soak_print(const struct soak_look *look, unsigned sessions)
 {
 	print_message("after %u sessions: listener %zu descriptors, %lu KiB resident, %lu KiB "
-		      "proportional; template %zu, %lu, %lu; %zu processes\n",
+		      "of its own; template %zu, %lu, %lu; %zu processes\n",
 		      sessions, look->listener.fds, look->listener.rss_kib, look->listener.pss_kib,
 		      look->template.fds, look->template.rss_kib, look->template.pss_kib,
 		      look->processes);

@@ -12,6 +12,7 @@
 struct soak_process {
 	size_t fds;
 	unsigned long rss_kib;
+	/* Of what no file backs: libraries are shared with whatever else runs on the machine. */
 	unsigned long pss_kib;
 };
 
