@@ -426,12 +426,14 @@ void audit_lost(const struct audit *audit, const struct audit_facts *facts, bool
 }
 
 void audit_gateway(const struct audit *audit, const char *gateway, bool start, const char *text,
-		   size_t total)
+		   size_t total, bool log)
 {
 	struct record record;
 
 	record_gateway(RECORD_AUDIT, gateway, start, text, total, &record);
 	audit_send_or_log(audit, AUDIT_USER, &record, NULL, true);
+	if (!log)
+		return;
 	record_gateway(RECORD_SYSLOG, gateway, start, text, total, &record);
 	log_notice("%s", record.text);
 }

@@ -151,11 +151,12 @@ void audit_lost(const struct audit *audit, const struct audit_facts *facts, bool
 
 /*
  * Start and stop of the gateway: AUDIT_USER op=dive:start or dive:stop, info=`text` (the
- * options, of which there are `total` bytes; may be NULL), and syslog.  Not AUDIT_SERVICE_START,
- * which is the service manager's word on the same event and would be counted twice.
+ * options, of which there are `total` bytes; may be NULL), and with `log` syslog.  Not
+ * AUDIT_SERVICE_START, which is the service manager's word on the same event and would be
+ * counted twice.
  */
 void audit_gateway(const struct audit *audit, const char *gateway, bool start, const char *text,
-		   size_t total);
+		   size_t total, bool log);
 
 /*
  * Carries a login uid over to the calling process (/proc/self/loginuid).  Nothing is written

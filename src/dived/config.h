@@ -278,8 +278,8 @@ void config_capability_name(int capability, char *buffer, size_t size);
 /* What the running kernel knows. */
 uint64_t config_known_capabilities(void);
 
-/* Prints the lists of limits, namespaces and capabilities, for --help. */
-void config_help_lists(FILE *out);
+/* Prints the options, and the lists of limits, namespaces and capabilities that they take. */
+void config_help(FILE *out);
 
 /* Returns the word of an enum config_environment, "default" for none given. */
 const char *config_environment_name(unsigned environment);

@@ -1,5 +1,5 @@
 /*
- * config_help - the lists behind --help: what -l, -s, and -B -b -m take.
+ * config_help - --help: the options, and the lists of what -l, -s, and -B -b -m take.
  *
  * Capabilities are those of the running kernel, since no others are accepted.
  */
@@ -25,12 +25,13 @@ static void put_word(FILE *out, const char *word, size_t *column)
 	*column += len + (*column > 0 ? 1 : INDENT);
 }
 
-void config_help_lists(FILE *out)
+void config_help(FILE *out)
 {
 	uint64_t known = config_known_capabilities();
 	size_t column = 0;
 	char text[64];
 
+	options_help(&config_table, out);
 	(void)fputs("\nLimits, for -l:\n", out);
 	for (unsigned i = 0; i < RLIM_NLIMITS; i++)
 		put_word(out, config_limit_name(i), &column);

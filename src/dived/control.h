@@ -36,6 +36,7 @@ enum control_type {
 	CONTROL_HUNG,	   /* session's watchdog: value is the enum phase that did not return */
 	CONTROL_RECORDED,  /* session: its end is recorded, and PAM is yet to be closed */
 	CONTROL_DONE,	   /* session: closed as well, about to exit */
+	CONTROL_SERVING,   /* to a recorder: the gateway's start is recorded, a stop will be due */
 };
 
 struct control {

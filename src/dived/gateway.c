@@ -303,14 +303,16 @@ int gateway_check_audit(const struct config *config, bool warn, enum audit_state
 	return 0;
 }
 
-void gateway_record(const struct config *config, bool start)
+void gateway_record(const struct config *config, bool start, enum gateway_sinks sinks)
 {
+	enum config_audit mode =
+		sinks & GATEWAY_KERNEL ? (enum config_audit)config->audit : CONFIG_AUDIT_OFF;
 	char text[RECORD_TEXT_MAX]; /* a record takes no more */
 	struct audit audit;
 	size_t total = config_describe(config, text, sizeof(text));
 
-	if (audit_init((enum config_audit)config->audit, &audit))
+	if (audit_init(mode, &audit))
 		return; /* said at start-up */
-	audit_gateway(&audit, config->address, start, text, total);
+	audit_gateway(&audit, config->address, start, text, total, sinks & GATEWAY_LOG);
 	audit_done(&audit);
 }

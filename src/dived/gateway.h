@@ -35,5 +35,13 @@ int gateway_check_maps(const struct config *config, char *error, size_t size);
  */
 int gateway_check_cgroup(const struct config *config, char *error, size_t size);
 
-/* Records the start or the stop, with version and effective options. */
-void gateway_record(const struct config *config, bool start);
+/*
+ * Records the start or the stop, with version and effective options, in the kernel, in the
+ * log, or in both.  In the kernel it is that of the login uid of the calling process.
+ */
+enum gateway_sinks {
+	GATEWAY_KERNEL = 1,
+	GATEWAY_LOG = 2,
+	GATEWAY_BOTH = GATEWAY_KERNEL | GATEWAY_LOG,
+};
+void gateway_record(const struct config *config, bool start, enum gateway_sinks sinks);

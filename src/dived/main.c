@@ -56,9 +56,10 @@ struct serving {
 	struct service service; /* where this process is the session */
 	struct notify notify;	/* the same; a listener has its own */
 	struct session_result result;
-	int recorder; /* records if this process, as the session, dies; -1 for none */
-	int waiting;  /* a byte here says that the gateway serves; -1 without --detach */
-	bool started; /* it has served */
+	int recorder;  /* records if this process, as the session, dies; -1 for none */
+	int waiting;   /* a byte here says that the gateway serves; -1 without --detach */
+	bool started;  /* it has served */
+	bool recorded; /* its stop will be recorded in the kernel by the recorder */
 	char error[ERROR_MAX];
 };
 
@@ -144,7 +145,7 @@ static void ready(void *context)
 	struct serving *serving = context;
 	char byte = 0;
 
-	gateway_record(serving->config, true);
+	gateway_record(serving->config, true, GATEWAY_BOTH);
 	serving->started = true;
 	if (serving->waiting < 0)
 		return;
@@ -159,7 +160,8 @@ static void ready(void *context)
 static int finish(struct serving *serving, int r)
 {
 	if (serving->started)
-		gateway_record(serving->config, false);
+		gateway_record(serving->config, false,
+			       serving->recorded ? GATEWAY_LOG : GATEWAY_BOTH);
 	/* Where there is a recorder still: no session was begun, and none was lost. */
 	(void)control_tell(serving->recorder, CONTROL_DONE, 0);
 	close_fd(&serving->recorder);
@@ -186,6 +188,8 @@ static void run_session(struct serving *serving, int conn, int *messages)
 		.messages = messages,
 	};
 
+	serving->recorded = serving->started && serving->recorder >= 0 &&
+			    control_tell(serving->recorder, CONTROL_SERVING, 0) == 0;
 	if (conn >= 0)
 		process_leave_terminal();
 	session_run(&input, &serving->result);
@@ -248,13 +252,13 @@ static int serve_once(struct serving *serving, struct gateway_sockets *sockets)
 	if (conn >= 0 && (r = start_recorder(serving, conn)) == 0) {
 		renew_service(serving);
 		run_session(serving, conn, NULL);
-	} else if (conn >= 0) {
-		single_refuse((enum config_audit)config->audit, conn, serving->error,
-			      SINGLE_CANNOT_SERVE);
 	}
 	(void)notify_stopping(&serving->notify);
 	notify_done(&serving->notify);
 	int status = finish(serving, r);
+	if (conn >= 0 && r) /* after the stop, which is not the client's */
+		single_refuse((enum config_audit)config->audit, conn, serving->error,
+			      SINGLE_CANNOT_SERVE);
 	return conn < 0 || r ? status : single_pass_on(&serving->result);
 }
 
@@ -385,12 +389,6 @@ static int check(struct config *config)
 	return fflush(stdout) ? STATUS_FAILURE : 0;
 }
 
-static void help(void)
-{
-	options_help(&config_table, stdout);
-	config_help_lists(stdout);
-}
-
 /* --- argv ------------------------------------------------------------------------- */
 
 static int start(struct config *config, const struct inherited *inherited)
@@ -443,7 +441,7 @@ static int run(char **argv, const struct inherited *inherited)
 	process_park(&config.root_fd);
 	int status = 0;
 	if (config.help)
-		help();
+		config_help(stdout);
 	else if (config.dump_options)
 		options_dump(&config_table, stdout);
 	else if (config.version)

@@ -29,6 +29,7 @@ struct recorder {
 	int control; /* of the session; -1 once it has closed it */
 	int session; /* its pidfd */
 	int64_t deadline;
+	bool serving; /* a start of the gateway has its record */
 	const char *gateway;
 };
 
@@ -42,6 +43,7 @@ static void listen_to(struct recorder *recorder)
 	while ((r = control_recv(recorder->control, &message, &fd)) == 0) {
 		witness_hear(&recorder->witness, &message, &fd);
 		close_fd(&fd);
+		recorder->serving = recorder->serving || message.type == CONTROL_SERVING;
 		if (message.type == CONTROL_LIMIT)
 			recorder->deadline = message.value
 						     ? deadline_after((int64_t)message.value * 1000)
@@ -109,6 +111,10 @@ static void __attribute__((noreturn)) keep(struct recorder *recorder)
 	process_detach();
 	(void)!chdir("/"); /* or a file system stays busy */
 	watch(recorder);
+	/* First, as dived's own.  In the log the session has said it, unless it was lost. */
+	if (recorder->serving)
+		gateway_record(recorder->config, false,
+			       recorder->witness.done ? GATEWAY_KERNEL : GATEWAY_BOTH);
 	record(recorder);
 	_exit(0);
 }

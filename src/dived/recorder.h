@@ -6,8 +6,9 @@
  * forked before PAM is called.  It holds the other end of the session's control socket
  * and a pidfd of it, and nothing else: no connection, terminal or pipe of anybody's.
  * When the session ends without having said that it is done, it writes the record, and
- * ends.  As a listener does, it kills a session that outlives what it has said a phase
- * may last.
+ * ends.  It is also who writes the kernel's record of the gateway's stop: the session has
+ * taken on its client's login uid by then, and the client has not stopped the gateway.  As a
+ * listener does, it kills a session that outlives what it has said a phase may last.
  */
 #pragma once
 

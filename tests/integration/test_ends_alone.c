@@ -49,7 +49,8 @@ static void start_inetd(const char *script)
 {
 	inetd_listen(&single.inetd);
 	run_dive_start(&trail.client, &alice, &single.inetd.gateway, RUN_WORDS("sh", "-c", script));
-	inetd_serve(&single.inetd, &single.dived,
+	inetd_start(&single.dived, &(struct run_options){ .login_uid = "2003" },
+		    inetd_accept(&single.inetd),
 		    RUN_WORDS("-a", "always", "-x", "ends", "--auth-timeout", "1", "--audit",
 			      "require"));
 	(void)snprintf(trail.field, sizeof(trail.field), "gateway=\"%s\"",
@@ -266,6 +267,40 @@ static void test_recorder_keeps_to_itself(void **state)
 	}
 }
 
+/*
+ * The gateway's stop is recorded once, in the kernel and in the log, and not as the client's,
+ * whose login uid dived has taken on by then; also where dived was killed.
+ */
+static void test_stop(void **state)
+{
+	cleanup_fd int log = sandbox_syslog_open();
+
+	(void)state;
+	write_plain_service();
+	for (unsigned i = 0; i < 2U * EXECUTE; i++) {
+		bool killed = i % 2;
+		char line[8192];
+
+		print_message("case: %s%s\n", mode_names[i / 2], killed ? ", killed" : "");
+		single_start((enum mode)(i / 2), killed ? HELD : PROGRAM);
+		if (killed) {
+			run_expect(single_client(), "up");
+			run_signal(single_dived(), SIGKILL);
+		}
+		sandbox_syslog_expect(log, "op=dive:stop", line, sizeof(line));
+		trail_assert(trail_expect(AUDIT_USER_CMD, "op=dive:spawn"), "auid", LOGIN_UID);
+		trail_assert(trail_expect(AUDIT_USER, "op=dive:start"), "auid", "2003");
+		trail_assert(trail_expect(AUDIT_USER, "op=dive:stop"), "auid", "2003");
+		if (killed)
+			expect_lost(AUDIT_USER_END, "died");
+		run_wait(single_dived());
+		family_await(RECORDER, 0);
+		trail_expect_none(AUDIT_USER, "op=dive:stop");
+		single_forget();
+	}
+	sandbox_syslog_close(&log);
+}
+
 /* dived does not wait for it. */
 static void test_recorder_is_not_waited_for(void **state)
 {
@@ -315,6 +350,7 @@ int main(void)
 		TEST(test_lost_alone),
 		TEST(test_killed_alone),
 		TEST(test_recorder_keeps_to_itself),
+		TEST(test_stop),
 		TEST(test_recorder_is_not_waited_for),
 		TEST(test_unshared_pid_namespace),
 	};
