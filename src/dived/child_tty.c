@@ -195,6 +195,7 @@ int child_monitor(struct child *child)
 			(void)tcsetpgrp(child->slave, pid);
 		become_monitor(child, pid);
 	}
+	monitor_introduce(child->monitor);
 	if (setpgid(0, 0))
 		return -errno;
 	if (!plan->foreground)

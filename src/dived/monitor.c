@@ -58,6 +58,15 @@ int monitor_recv(int sock, struct monitor_message *ret, int *ret_fd)
 	return 0;
 }
 
+void monitor_introduce(int sock)
+{
+	const struct monitor_message message = { .type = MONITOR_SELF };
+	cleanup_fd int self = pidfd_open(getpid(), 0);
+
+	if (self >= 0)
+		(void)monitor_send(sock, &message, self); /* the monitor says it once more */
+}
+
 struct monitor {
 	pid_t program;
 	pid_t holder; /* the process group that has had the keyboard; 0: none but the program's */

@@ -20,6 +20,7 @@ enum monitor_type {
 	MONITOR_TERMINAL = 1, /* to the session: with the terminal's master */
 	MONITOR_PROGRAM,  /* to the session: value is the program's id, as seen from here; its pidfd
 			   */
+	MONITOR_SELF,	  /* to the session, by what will be the program: its pidfd */
 	MONITOR_STOPPED,  /* to the session: value is the signal */
 	MONITOR_EXITED,	  /* to the session: kind and value as in struct message_exited */
 	MONITOR_SIGNAL,	  /* to the monitor: value is the signal, kind 1: for the group */
@@ -44,6 +45,12 @@ int monitor_send(int sock, const struct monitor_message *message, int fd);
  * Return: 0; -EAGAIN; -EPIPE at the end; -EBADMSG; -errno.
  */
 int monitor_recv(int sock, struct monitor_message *ret, int *ret_fd);
+
+/*
+ * Said by the process that will be the program: what is executed can be found and ended,
+ * whatever becomes of the monitor.  Nothing is said where no descriptor is left for it.
+ */
+void monitor_introduce(int sock);
 
 /*
  * The life of the monitor, in the process that has forked the program.

@@ -189,12 +189,15 @@ static int meet_monitor(struct session *session, int *ret_master, pid_t *ret_num
 			r = monitor_recv(session->channel.monitor_ours, &message, &fd);
 		if (r)
 			return r;
-		if (message.type == MONITOR_TERMINAL)
+		if (message.type == MONITOR_TERMINAL) {
 			*ret_master = take_fd(&fd);
+		} else if (fd >= 0) { /* of the program, from itself or from the monitor */
+			close_fd(&session->program_fd);
+			session->program_fd = take_fd(&fd);
+		}
 		if (message.type != MONITOR_PROGRAM)
 			continue;
 		*ret_number = message.value;
-		session->program_fd = take_fd(&fd);
 		return *ret_master < 0 ? -EPROTO : 0;
 	}
 }

@@ -6,15 +6,54 @@
  */
 #include "session_internal.h"
 
+#include "cleanup.h"
 #include "deadline.h"
 #include "log.h"
 #include "supervise.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #define REPLY_MS 5000 /* for the last packet to a client */
+#define STOP_MS	 5000 /* for a program that is killed to end, and for its monitor */
 #define RECORD_S 120  /* for a record: the kernel may hold its sender back for a minute */
+
+/*
+ * A program whose end cannot be told must not run on: the record says that it has ended.
+ * A signal is sent by the pidfd, or, where there was no number left for one, by the monitor,
+ * which knows the program, or to a child that is not reaped.  Whose monitor has died has
+ * been hung up by that, and gets the time to take it.
+ */
+static void stop_program(const struct session *session)
+{
+	const struct monitor_message last = { MONITOR_SIGNAL, 1, SIGKILL };
+	int monitor = session->channel.monitor_ours;
+	siginfo_t info;
+
+	if (!session->program || session->ended)
+		return;
+	cleanup_fd int child = pidfd_open(session->program, 0);
+	if (monitor >= 0 && child >= 0 && !process_lives(child) && session->program_fd >= 0)
+		(void)deadline_poll(session->program_fd, POLLIN, deadline_after(STOP_MS));
+	if (session->program_fd >= 0)
+		(void)pidfd_send_signal(session->program_fd, SIGKILL, NULL,
+					0); /* or it has ended */
+	else if (monitor >= 0)
+		(void)monitor_send(monitor, &last, -1); /* or it has, and its program with it */
+	/* The monitor ends by itself when its program has, of which it is the parent. */
+	if (monitor >= 0 && child >= 0)
+		(void)deadline_poll(child, POLLIN, deadline_after(STOP_MS));
+	/* No child of this number: it has been reaped, and the number may be another's. */
+	if (waitid(P_PID, (id_t)session->program, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+		(void)kill(session->program, SIGKILL);
+	if (child >= 0)
+		(void)deadline_poll(child, POLLIN, deadline_after(STOP_MS));
+	(void)waitpid(session->program, NULL, WNOHANG); /* stuck in the kernel it stays */
+}
 
 /* The end of a program that was executed, or of one that was recorded and was not. */
 static void record_end(struct session *session, const struct fault *fault)
@@ -65,6 +104,7 @@ void session_end(struct session *session, struct fault *fault, bool refused)
 	struct fault closing = { 0 };
 	bool answer = session->ended && !session->config->no_wait;
 
+	stop_program(session);
 	child_channel_done(&session->channel);
 	/* With -w the client has been told all that it will be. */
 	if (session->program && session->config->no_wait) {

@@ -37,12 +37,11 @@ static void test_behind_a_listener(void **state)
 }
 
 /* Starts one that runs while the hold is open; returns when the listener knows of it. */
-static void start_held(const char *const *options, const char *const *words, int *ret_hold)
+static void start_held(const char *const *words, int *ret_hold)
 {
 	struct family_fds fds;
 	int hold[2];
 
-	trail_serve(options);
 	MUST(pipe2(hold, O_CLOEXEC));
 	run_dive_start(&trail.client,
 		       &(struct run_options){ .account = "alice",
@@ -65,8 +64,8 @@ static void test_listener_gone(void **state)
 
 		print_message("case: %s\n", closings[i].does);
 		write_service(closings[i].does);
-		start_held(RUN_WORDS("-x", "ends", "--auth-timeout", "1", "--audit", "require"),
-			   RUN_WORDS("sh", "-c", "echo up; read end <&7; exit 3"), &hold);
+		trail_serve(RUN_WORDS("-x", "ends", "--auth-timeout", "1", "--audit", "require"));
+		start_held(RUN_WORDS("sh", "-c", "echo up; read end <&7; exit 3"), &hold);
 		gateway_stop(&trail.gateway);
 		close_fd(&hold);
 		run_wait(&trail.client);
@@ -153,9 +152,11 @@ static void test_program_without_session(void **state)
 
 		print_message("case: %s %s\n", fates[i].options[0], fates[i].words[2]);
 		trail_serve(fates[i].options);
+		gateway_expect_served(&trail.gateway, "carol", "carol");
+		family_await(FAMILY_SESSION, 0);
 		family_list_fds(trail.gateway.pid, &before);
-		gateway_stop(&trail.gateway);
-		start_held(fates[i].options, fates[i].words, &hold);
+		audit_stream_forget(&trail.stream);
+		start_held(fates[i].words, &hold);
 		family_kill(FAMILY_SESSION);
 		run_wait(&trail.client);
 		run_done(&trail.client);

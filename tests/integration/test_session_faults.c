@@ -174,6 +174,67 @@ static void test_memory_running_out(void **state)
 	FAIL("it is never enough");
 }
 
+/* Ignores what the kernel sends it when its session or its monitor ends. */
+#define STUBBORN "trap '' HUP; echo up; exec sleep 1000"
+
+/* The end is recorded as a failure of this step, and by then the program has ended. */
+static void expect_stopped(const char *step)
+{
+	const char *text = trail_expect(AUDIT_USER_CMD, "op=dive:spawn");
+	char id[64];
+
+	(void)audit_field(text, "dive_id", id, sizeof(id));
+	text = audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", id, NULL);
+	assert_int_equal(family_count("sleep") + family_count("sh"), 0);
+	trail_assert(text, "step", step);
+	trail_assert(text, "res", "failed");
+}
+
+/* What poll(3) without a deadline calls, and how to tell it from one with. */
+#ifdef SYS_poll
+#define POLL	  SYS_poll
+#define UNLIMITED "2=4294967295" /* -1, in 32 bits */
+#else
+#define POLL	  SYS_ppoll
+#define UNLIMITED "2=0"
+#endif
+
+/* The program is executed, and the session can no longer wait for it. */
+static void test_program_that_cannot_be_waited_for(void **state)
+{
+	char line[256];
+
+	(void)state;
+	(void)snprintf(line, sizeof(line),
+		       "session required " PROBE_PATH
+		       " only=open client=alice fail-here=%ld,%d," UNLIMITED "\n",
+		       (long)POLL, ENOMEM);
+	start(line);
+	run_dive(&trail.client, &(struct run_options){ .account = "alice" }, &trail.gateway,
+		 RUN_WORDS("sh", "-c", STUBBORN));
+	run_assert_status(&trail.client, 77);
+	run_done(&trail.client);
+	expect_stopped("wait");
+	finish();
+}
+
+/* The monitor of a program on a terminal is killed, and the program does not mind. */
+static void test_program_whose_monitor_dies(void **state)
+{
+	cleanup_free const char **argv = NULL;
+
+	(void)state;
+	start("");
+	argv = run_dive_words(&trail.gateway, RUN_WORDS("sh", "-c", STUBBORN));
+	pty_start(&trail.pty, &(struct run_options){ .account = "alice", .argv = argv });
+	pty_expect(&trail.pty, "up");
+	family_kill("dived: monitor");
+	expect_stopped("wait");
+	assert_int_equal(pty_wait(&trail.pty), 77);
+	pty_done(&trail.pty);
+	finish();
+}
+
 /* The client leaves while the session is opened, and the module does not mind. */
 static void test_client_leaves_while_opening(void **state)
 {
@@ -204,6 +265,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_each_call_failing),
 		TEST(test_memory_running_out),
+		TEST(test_program_that_cannot_be_waited_for),
+		TEST(test_program_whose_monitor_dies),
 		TEST(test_client_leaves_while_opening),
 	};
 
