@@ -38,6 +38,13 @@ int listener_add(struct listener *listener, int fd, uint64_t tag)
 	return epoll_ctl(listener->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+void listener_forget(struct listener *listener, int *fd)
+{
+	if (*fd >= 0) /* fails for one that is not in the set */
+		(void)epoll_ctl(listener->epoll, EPOLL_CTL_DEL, *fd, NULL);
+	close_fd(fd);
+}
+
 /* Returns whether the process was the one that keeps the namespaces, which nothing replaces. */
 static bool holder_ended(const struct listener *listener, pid_t pid)
 {

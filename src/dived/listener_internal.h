@@ -110,6 +110,12 @@ enum listener_tag {
 
 /* listener.c */
 int listener_add(struct listener *listener, int fd, uint64_t tag);
+/*
+ * Closes a descriptor that may be in the epoll set.  Closing alone does not take it out while
+ * a child that has just been forked holds a copy; and what the kernel reports of it then has
+ * a tag that may be that of the next connection by now.
+ */
+void listener_forget(struct listener *listener, int *fd);
 /* A template is ready to fork, or known to be broken: says how the gateway is now. */
 void listener_settled(struct listener *listener);
 

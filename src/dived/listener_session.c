@@ -19,7 +19,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
@@ -34,8 +33,8 @@ static void release(struct listener *listener, struct connection *connection)
 {
 	/* Then it is for later: write_record(), connection_program_ended(). */
 	if (connection->record_at || connection->witness.running) {
-		close_fd(&connection->control);
-		close_fd(&connection->pidfd);
+		listener_forget(listener, &connection->control);
+		listener_forget(listener, &connection->pidfd);
 		connection->deadline = DEADLINE_NONE;
 		connection->over = true;
 		return;
@@ -43,8 +42,8 @@ static void release(struct listener *listener, struct connection *connection)
 	if (connection->state != CONNECTION_REFUSED)
 		admission_leave(&listener->admission, connection->witness.peer.uid,
 				connection->state != CONNECTION_OPEN, connection->serial);
-	close_fd(&connection->control);
-	close_fd(&connection->pidfd);
+	listener_forget(listener, &connection->control);
+	listener_forget(listener, &connection->pidfd);
 	witness_release(&connection->witness);
 	connection->state = CONNECTION_FREE;
 }
@@ -126,10 +125,9 @@ void connection_hand(struct listener *listener, struct connection *connection)
 
 void connection_return(struct listener *listener, struct connection *connection)
 {
-	(void)listener;
 	if (connection->state != CONNECTION_HANDED)
 		return;
-	close_fd(&connection->control);
+	listener_forget(listener, &connection->control);
 	connection->state = CONNECTION_WAITING;
 }
 
@@ -244,9 +242,7 @@ void connection_program_ended(struct listener *listener, struct connection *conn
 		return;
 	witness->running = false;
 	witness->outlived = true;
-	/* Closing would not do while a disposable process still holds it. */
-	(void)epoll_ctl(listener->epoll, EPOLL_CTL_DEL, witness->program, NULL);
-	close_fd(&witness->program);
+	listener_forget(listener, &witness->program);
 	connection->record_try = 0;
 	write_record(listener, connection);
 }
@@ -283,13 +279,14 @@ void connection_ended(struct listener *listener, struct connection *connection)
 
 	connection_event(listener, connection); /* what it has said before */
 	if (connection->serial != serial || connection->pidfd < 0 ||
+	    process_lives(connection->pidfd) ||
 	    (connection->state != CONNECTION_PENDING && connection->state != CONNECTION_OPEN))
 		return;
 	if (connection->control < 0) { /* recorded when that ended */
 		release(listener, connection);
 		return;
 	}
-	close_fd(&connection->pidfd); /* which takes it out of the epoll set */
+	listener_forget(listener, &connection->pidfd);
 	connection->deadline = DEADLINE_NONE;
 	connection->ask_at = 0;
 	settle(listener, connection);
@@ -324,7 +321,7 @@ static void end_of_file(struct listener *listener, struct connection *connection
 	settle(listener, connection);
 	connection->ask_at = 0;
 	if (lives_on(listener, connection))
-		close_fd(&connection->control);
+		listener_forget(listener, &connection->control);
 	else
 		release(listener, connection);
 }
@@ -382,7 +379,7 @@ static void expire(struct listener *listener, struct connection *connection)
 	switch (connection->state) {
 	case CONNECTION_WAITING:
 	case CONNECTION_HANDED:
-		close_fd(&connection->control);
+		listener_forget(listener, &connection->control);
 		connection_refuse(listener, connection,
 				  "busy: no session could be started in time");
 		break;

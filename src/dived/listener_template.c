@@ -36,6 +36,7 @@ static void retire(struct listener *listener, struct template *template)
 {
 	if (template->pid > 0 && !template->reaped)
 		listener->disposables++; /* from now on reaped like one */
+	listener_forget(listener, &template->control);
 	template_retire(template);
 }
 
@@ -51,7 +52,7 @@ static int renew_watch(struct listener *listener)
 {
 	if (listener->config->no_pam)
 		return 0;
-	close_fd(&listener->watch); /* which takes it out of the epoll set */
+	listener_forget(listener, &listener->watch);
 	listener->watch = watch_open(listener->config);
 	return listener->watch < 0 ? listener->watch
 				   : listener_add(listener, listener->watch, TAG_WATCH);
@@ -115,9 +116,16 @@ static void next_ready(struct listener *listener)
 		listener_settled(listener);
 }
 
-/* The current template says nothing after its report; an event is its end. */
+/*
+ * The current template says nothing after its report: an event is its end, or was that of
+ * the one before, which this one has replaced in the same turn.
+ */
 static void current_died(struct listener *listener)
 {
+	struct template_report report;
+
+	if (template_receive(&listener->current, &report) == -EAGAIN)
+		return;
 	log_error("%s: the template died and is started again", listener->config->address);
 	retire(listener, &listener->current);
 	listener->reload = true;
