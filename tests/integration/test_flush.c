@@ -29,10 +29,8 @@
 	do {                                                                                       \
 		const char *missing = fuse_missing();                                              \
                                                                                                    \
-		if (missing) {                                                                     \
-			print_message("skipped: %s\n", missing);                                   \
-			skip();                                                                    \
-		}                                                                                  \
+		if (missing)                                                                       \
+			SKIP(missing);                                                             \
 	} while (0)
 
 static void pass_file(const struct hostile *client, const struct fuse *fuse, uint32_t number)

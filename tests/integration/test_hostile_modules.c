@@ -209,8 +209,7 @@ static void test_no_memory(void **state)
 
 	(void)state;
 #ifdef __SANITIZE_ADDRESS__
-	print_message("skipped: AddressSanitizer ends a process that has no memory\n");
-	skip();
+	SKIP("AddressSanitizer ends a process that has no memory");
 #endif
 	sandbox_service("probe", PROBE_SERVICE);
 	gateway_start(&gateway, RUN_WORDS(UNAUDITED, "-u", "bob", "-x", "probe"));

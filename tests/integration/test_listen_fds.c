@@ -316,7 +316,7 @@ static void test_systemd_socket_activate(void **state)
 
 	(void)state;
 	if (access(ACTIVATE, X_OK))
-		skip(); /* package systemd */
+		SKIP("there is no " ACTIVATE " (package systemd)");
 	run_start(&command, &(struct run_options){ .argv = RUN_WORDS(ACTIVATE, "-l", PATH, "-l",
 								     abstract_name, sandbox_dived(),
 								     "--listen-fds", "-C", "0660",

@@ -142,8 +142,7 @@ static void test_memory_running_out(void **state)
 
 	(void)state;
 #ifdef __SANITIZE_ADDRESS__
-	print_message("skipped: AddressSanitizer ends a process that has no memory\n");
-	skip();
+	SKIP("AddressSanitizer ends a process that has no memory");
 #endif
 	for (unsigned bytes = 24; bytes < 65536; bytes += bytes / 2) {
 		char line[256];

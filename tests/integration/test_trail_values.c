@@ -88,7 +88,7 @@ static void make_directory(char *path)
 static void play(const char *format)
 {
 	if (auditd_is_taken())
-		skip(); /* as just said: the machine has an auditd of its own */
+		SKIP("the machine has an auditd of its own");
 	auditd_start(&auditd, &trail.stream, format);
 	trail_serve(RUN_WORDS(NULL));
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {

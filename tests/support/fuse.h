@@ -31,7 +31,7 @@ struct fuse {
  */
 void fuse_open(struct fuse *ret);
 
-/* Returns why there is no FUSE on this machine, for skip(); NULL where there is. */
+/* Returns why there is no FUSE on this machine, for SKIP(); NULL where there is. */
 const char *fuse_missing(void);
 
 /* Opens the file for reading and writing; to be closed as said above. */

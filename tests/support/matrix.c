@@ -255,10 +255,8 @@ static void test_row(void **state)
 
 	matrix_assert_row(row);
 #ifdef __SANITIZE_ADDRESS__
-	if (row->address_space) {
-		print_message("AddressSanitizer cannot live with a limited address space\n");
-		skip();
-	}
+	if (row->address_space)
+		SKIP("AddressSanitizer cannot live with a limited address space");
 #endif
 	run_su(row);
 	matrix_assert_side(row, &su, "su", row->su_refuses,

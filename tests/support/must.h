@@ -45,3 +45,10 @@ static inline long must_be(long result, const char *call, const char *file, int 
 		(void)fputc('\n', stderr);                                                         \
 		_fail(__FILE__, __LINE__);                                                         \
 	} while (0)
+
+/* skip() with a reason, which is what the last lines of a run name. */
+#define SKIP(reason)                                                                               \
+	do {                                                                                       \
+		print_message("%s\n", reason);                                                     \
+		skip();                                                                            \
+	} while (0)

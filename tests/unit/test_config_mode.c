@@ -6,6 +6,7 @@
 
 #include "environment.h"
 #include "message.h"
+#include "must.h"
 
 #include <signal.h>
 
@@ -108,7 +109,7 @@ static void test_execution(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("needs root");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct config config;
 

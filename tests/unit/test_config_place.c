@@ -3,6 +3,7 @@
  */
 #include "config_scene.h"
 
+#include "must.h"
 #include "namespace.h"
 
 #include <fcntl.h>
@@ -171,7 +172,7 @@ static void test_cgroup(void **state)
 		config_done(&config);
 		return;
 	}
-	skip();
+	SKIP("no cgroup hierarchy is mounted");
 }
 
 static void test_namespace_table(void **state)

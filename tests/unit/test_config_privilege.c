@@ -2,6 +2,7 @@
  * config: as whom programs run (-u by number, -e, -g) and with what (-l -B -b -m -c).
  */
 #include "config_scene.h"
+#include "must.h"
 
 #include <linux/capability.h>
 #include <sys/resource.h>
@@ -99,7 +100,7 @@ static void test_nameless(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("needs root");
 	load_good(LINE("/s", "-u", "3999999999", "-g", "7,8", "--no-pam"), &config);
 	assert_true(config.user_nameless);
 	assert_int_equal(config.user_uid, 3999999999);
@@ -122,7 +123,7 @@ static void test_reload_of_groups(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("needs root");
 	load_good(LINE("/s", "-g", "7,8"), &config);
 	free(config.groups.items[1]);
 	config.groups.items[1] = strdup("nosuch");
@@ -209,7 +210,7 @@ static void test_capabilities(void **state)
 	assert_true(known & BIT(CAP_CHOWN));
 	assert_false(known & BIT(63));
 	if (geteuid() != 0)
-		skip();
+		SKIP("needs root");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct config config;
 
@@ -229,7 +230,7 @@ static void test_set_text(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("needs root");
 	load_good(LINE("/s", "-c", "cap_kill=eip cap_chown+p"), &config);
 	assert_true(config.capabilities.set);
 	assert_true(config.capabilities.effective == BIT(CAP_KILL));
@@ -257,7 +258,7 @@ static void test_lacking(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("needs root");
 	/* For good: in a child, which says what went wrong by its exit status. */
 	child = fork();
 	assert_true(child >= 0);
@@ -291,7 +292,7 @@ static void test_words(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("needs root");
 	load_good(LINE("/s", "-e", "root", "-g", "5", "-B", "", "-l", "core=0", "-c", "=", "-X"),
 		  &config);
 	config_describe(&config, text, sizeof(text));

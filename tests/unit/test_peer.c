@@ -1,6 +1,7 @@
 /* Who is there: this process itself, processes that have gone, and terminals. */
 #include "cleanup.h"
 #include "leak.h"
+#include "must.h"
 #include "parse.h"
 #include "peer.h"
 
@@ -97,7 +98,7 @@ static void test_many_groups(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77)
-		skip();
+		SKIP("only root can have other groups");
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
@@ -189,7 +190,7 @@ static void test_terminal(void **state)
 	assert_string_equal(name, "untouched");
 	master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (master < 0)
-		skip();
+		SKIP("there is no pseudo-terminal to be had");
 	assert_int_equal(unlockpt(master), 0);
 	assert_int_equal(ptsname_r(master, expected, sizeof(expected)), 0);
 	slave = open(expected, O_RDWR | O_NOCTTY | O_CLOEXEC);

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "deadline.h"
 #include "leak.h"
+#include "must.h"
 #include "request.h"
 
 #include <errno.h>
@@ -239,7 +240,7 @@ static void test_descriptor_bound(void **state)
 	limit.rlim_cur = limit.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (limit.rlim_cur < 2048)
-		skip();
+		SKIP("the limit of descriptors is lower than the test needs");
 	for (size_t i = 0; i < ARRAY_LEN(bounds); i++) {
 		struct pair pair = make_pair();
 		const char *reason = NULL;

@@ -1,6 +1,7 @@
 /* PAM service files: read as libpam reads them, in a directory of the test's own. */
 #include "cleanup.h"
 #include "leak.h"
+#include "must.h"
 #include "stack.h"
 
 #include <errno.h>
@@ -288,7 +289,7 @@ static void test_system_service(void **state)
 
 	(void)state;
 	if (access("/etc/pam.d/su", R_OK) < 0)
-		skip();
+		SKIP("there is no /etc/pam.d/su");
 	assert_int_equal(stack_read("su", NULL, &stack, error, sizeof(error)), 0);
 	assert_true(stack.count > 0);
 	assert_string_equal(stack.files[0], "/etc/pam.d/su");
