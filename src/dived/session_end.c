@@ -22,11 +22,24 @@
 #define STOP_MS	 5000 /* for a program that is killed to end, and for its monitor */
 #define RECORD_S 120  /* for a record: the kernel may hold its sender back for a minute */
 
+static void await_end(int pidfd)
+{
+	if (pidfd >= 0)
+		(void)deadline_poll(pidfd, POLLIN, deadline_after(STOP_MS));
+}
+
+/* Whether it has closed its end: then it is about to exit, or has. */
+static bool has_gone(int monitor)
+{
+	struct pollfd item = { .fd = monitor };
+
+	return poll(&item, 1, 0) > 0 && item.revents & POLLHUP;
+}
+
 /*
  * A program whose end cannot be told must not run on: the record says that it has ended.
  * A signal is sent by the pidfd, or, where there was no number left for one, by the monitor,
- * which knows the program, or to a child that is not reaped.  Whose monitor has died has
- * been hung up by that, and gets the time to take it.
+ * which knows the program, or to a child that is not reaped.
  */
 static void stop_program(const struct session *session)
 {
@@ -37,21 +50,22 @@ static void stop_program(const struct session *session)
 	if (!session->program || session->ended)
 		return;
 	cleanup_fd int child = pidfd_open(session->program, 0);
-	if (monitor >= 0 && child >= 0 && !process_lives(child) && session->program_fd >= 0)
-		(void)deadline_poll(session->program_fd, POLLIN, deadline_after(STOP_MS));
-	if (session->program_fd >= 0)
-		(void)pidfd_send_signal(session->program_fd, SIGKILL, NULL,
-					0); /* or it has ended */
+	/* Its exit hangs the terminal up, and the program gets the time to take that. */
+	if (has_gone(monitor) && session->program_fd >= 0) {
+		await_end(child);
+		await_end(session->program_fd);
+	}
+	if (session->program_fd >= 0) /* may have ended, as those below */
+		(void)pidfd_send_signal(session->program_fd, SIGKILL, NULL, 0);
 	else if (monitor >= 0)
-		(void)monitor_send(monitor, &last, -1); /* or it has, and its program with it */
+		(void)monitor_send(monitor, &last, -1);
 	/* The monitor ends by itself when its program has, of which it is the parent. */
-	if (monitor >= 0 && child >= 0)
-		(void)deadline_poll(child, POLLIN, deadline_after(STOP_MS));
+	if (monitor >= 0)
+		await_end(child);
 	/* No child of this number: it has been reaped, and the number may be another's. */
 	if (waitid(P_PID, (id_t)session->program, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
 		(void)kill(session->program, SIGKILL);
-	if (child >= 0)
-		(void)deadline_poll(child, POLLIN, deadline_after(STOP_MS));
+	await_end(child);
 	(void)waitpid(session->program, NULL, WNOHANG); /* stuck in the kernel it stays */
 }
 
