@@ -38,8 +38,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-#define QUERY_MS     5000
-#define SEND_SECONDS 5
+#define WAIT_SECONDS 5 /* for the kernel to take a packet, or to answer */
 #define ROOM_MS	     5000
 #define LOOK_MS	     10
 
@@ -49,7 +48,7 @@ static_assert(AUDIT_MESSAGE_TEXT_MAX < MAX_AUDIT_MESSAGE_LENGTH, "and so does li
 
 int audit_init(enum config_audit mode, struct audit *ret)
 {
-	static const struct timeval limit = { .tv_sec = SEND_SECONDS };
+	static const struct timeval limit = { .tv_sec = WAIT_SECONDS };
 	cleanup_fd int fd = -1;
 
 	if (mode != CONFIG_AUDIT_OFF) {
@@ -59,7 +58,9 @@ int audit_init(enum config_audit mode, struct audit *ret)
 		    errno != EINVAL && errno != EPERM && errno != EACCES)
 			return -errno;
 	}
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+	/* Not poll(2), which a limit of no descriptors at all makes fail. */
+	if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+			setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0))
 		return -errno;
 	ret->fd = take_fd(&fd);
 	ret->mode = mode;
@@ -105,13 +106,13 @@ struct audit_condition {
 };
 
 /*
- * Takes one packet, if there is one, and returns whether it answers request `seq`.  The
+ * Takes one packet, if one comes in time, and returns whether it answers request `seq`.  The
  * acknowledgement of the request has the same number and is not yet the answer.
  */
 static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
 {
 	struct audit_reply reply;
-	int len = audit_get_reply(fd, &reply, GET_REPLY_NONBLOCKING, 0);
+	int len = audit_get_reply(fd, &reply, GET_REPLY_BLOCKING, 0);
 
 	if (len <= 0 || reply.nlh->nlmsg_seq != seq)
 		return false;
@@ -133,7 +134,7 @@ static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
 
 static struct audit_condition audit_ask(const struct audit *audit)
 {
-	int64_t deadline = deadline_after(QUERY_MS);
+	int64_t deadline = deadline_after((int64_t)WAIT_SECONDS * 1000);
 	struct audit_condition condition = { .state = AUDIT_STATE_UNKNOWN };
 	int seq;
 
@@ -143,10 +144,9 @@ static struct audit_condition audit_ask(const struct audit *audit)
 	if (seq <= 0)
 		return (struct audit_condition){ .state = audit_state_of_error(seq == 0 ? EIO
 											: -seq) };
-	while (!audit_take_answer(audit->fd, (uint32_t)seq, &condition)) {
-		if (deadline_passed(deadline) || deadline_poll(audit->fd, POLLIN, deadline) < 0)
+	while (!audit_take_answer(audit->fd, (uint32_t)seq, &condition))
+		if (deadline_passed(deadline))
 			break;
-	}
 	return condition;
 }
 

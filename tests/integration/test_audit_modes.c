@@ -236,6 +236,30 @@ static void test_limits_of_the_target(void **state)
 	gateway_stop(&trail.gateway);
 }
 
+/*
+ * Where poll(2) fails, since there may be no descriptors at all, what the kernel says of its
+ * auditing, at times a moment late, is waited for all the same.
+ */
+static void test_no_descriptors(void **state)
+{
+	cleanup_fd int log = sandbox_syslog_open();
+	char line[8192];
+
+	(void)state;
+	sandbox_service("limited", SANDBOX_SERVICE
+			"session required pam_limits.so conf=/run/dive-test/limits.conf\n");
+	sandbox_write("/run/dive-test/limits.conf", 0644, "* - nofile 0\n");
+	trail_serve(RUN_WORDS("-x", "limited", "--audit", "require"));
+	for (int i = 0; i < 20; i++) {
+		assert_false(spawns(77));
+		(void)trail_expect(AUDIT_USER_CMD, "op=dive:refuse");
+		sandbox_syslog_expect(log, "op=dive:refuse", line, sizeof(line));
+		assert_null(strstr(line, "not written"));
+	}
+	gateway_stop(&trail.gateway);
+	sandbox_syslog_close(&log);
+}
+
 /* A session that cannot even begin: without a keyring of its own it would use its client's. */
 static void test_earliest_refusal(void **state)
 {
@@ -387,6 +411,7 @@ int main(int argc, char **argv)
 		TEST(test_login_uid_not_carried_over_unaudited),
 		TEST(test_login_uid_is_put_back),
 		TEST(test_limits_of_the_target),
+		TEST(test_no_descriptors),
 		TEST(test_earliest_refusal),
 		TEST(test_off),
 		TEST(test_off_keeps_the_login_uid),

@@ -48,9 +48,8 @@ static int teardown(void **state)
 static const char *expect_line(const char *op, const char *priority)
 {
 	sandbox_syslog_expect(world.log, "op=dive:", world.line, sizeof(world.line));
-	if (!strstr(world.line, op))
-		FAIL("not %s but: %s", op, world.line);
-	assert_memory_equal(world.line, priority, strlen(priority));
+	if (!strstr(world.line, op) || strncmp(world.line, priority, strlen(priority)) != 0)
+		FAIL("not %s%s but: %s", priority, op, world.line);
 	assert_non_null(strstr(world.line, " dived["));
 	for (const char *at = world.line; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
