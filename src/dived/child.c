@@ -316,16 +316,19 @@ static int receive(int sock, int64_t deadline, struct child_report *ret)
 }
 
 /* Waits for the report, or for the end of file that the exec brings. */
-static int await(struct child *child, int sock, pid_t pid, int64_t deadline, pid_t *ret,
-		 struct fault *fault)
+static int await(struct child *child, const struct child_channel *channel, pid_t pid,
+		 int64_t deadline, pid_t *ret, struct fault *fault)
 {
 	struct child_report report = { 0 };
-	int r = receive(sock, deadline, &report);
+
+	channel->made(channel->context, pid);
+	int r = receive(channel->ours, deadline, &report);
 
 	if (r > 0 && report.step == CHILD_MOVED) {
 		reap(pid, deadline); /* it lets the other go on, and exits */
 		pid = report.error;
-		r = receive(sock, deadline, &report);
+		channel->made(channel->context, pid);
+		r = receive(channel->ours, deadline, &report);
 	}
 	if (r == 0) {
 		*ret = pid;
@@ -407,7 +410,7 @@ int child_start(const struct plan *plan, struct child_channel *channel, int64_t 
 	close_fd(&channel->theirs);
 	close_fd(&channel->ptmx); /* the client is to have the only master */
 	close_fd(&channel->monitor_theirs);
-	int r = await(&child, channel->ours, pid, deadline, ret, fault);
+	int r = await(&child, channel, pid, deadline, ret, fault);
 	close_fd(&channel->ours);
 	return r;
 }

@@ -64,11 +64,17 @@ struct child_channel {
 	int ptmx; /* these three only for a new terminal */
 	int monitor_ours;
 	int monitor_theirs;
+	/*
+	 * Told of the process that is to be the program, not reaped, before its first step
+	 * has been waited for, and of the one that goes on in its place (CHILD_MOVED).
+	 */
+	void (*made)(void *context, pid_t pid);
+	void *context;
 };
 #define CHILD_CHANNEL_CLOSED                                                                       \
 	(struct child_channel)                                                                     \
 	{                                                                                          \
-		-1, -1, -1, -1, -1, -1, -1, -1                                                     \
+		-1, -1, -1, -1, -1, -1, -1, -1, NULL, NULL                                         \
 	}
 
 /* `terminal`: the program may get a new one.  Return: 0; -errno. */
@@ -88,7 +94,7 @@ void child_channel_done(struct child_channel *channel);
  * @ret: id of the program; the caller reaps it.  Set also when a step failed
  *       and the child could not be reaped here: then 0.
  *
- * channel->theirs is closed, and channel->ours when it returns.
+ * channel->made is to be set; channel->theirs is closed, and channel->ours when it returns.
  *
  * Return: 0; -EACCES with *fault filled (layer, step, errno, exit status).
  */

@@ -46,12 +46,12 @@ void introduce_tell(const struct session *session, enum control_type type, uint3
 		(void)control_tell(session->heard, type, value);
 }
 
-void introduce_program(const struct session *session)
+void introduce_program(const struct session *session, int pidfd)
 {
 	struct control message = { .type = CONTROL_PROGRAM };
 
 	if (session->heard >= 0)
-		(void)control_send(session->heard, &message, session->program_fd); /* as above */
+		(void)control_send(session->heard, &message, pidfd); /* as above */
 }
 
 /* What the listener needs for the record if this process dies. */

@@ -220,7 +220,7 @@ static int report_start(struct session *session, struct fault *fault)
 		session->program_fd = pidfd_open(session->program, 0); /* or there is none */
 	}
 	process_park(&session->program_fd);
-	introduce_program(session);
+	introduce_program(session, session->program_fd);
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "monitor", -r,
 				 "the terminal's monitor cannot be reached: %s", strerror(-r));
@@ -244,6 +244,14 @@ static bool must_execute_here(const struct session *session)
 	       (!session->plan.new_session || getpgrp() != getpid() || process_is_apart()) &&
 	       !(config->unshare & forking) &&
 	       !namespace_set_enters(&session->namespaces, NAMESPACE_PID);
+}
+
+/* From its first step on, should this process die before it is executed. */
+static void tell_made(void *context, pid_t pid)
+{
+	cleanup_fd int pidfd = pidfd_open(pid, 0); /* or there is no number left for it */
+
+	introduce_program(context, pidfd);
 }
 
 static int spawn(struct session *session, struct fault *fault)
@@ -278,6 +286,8 @@ static int spawn(struct session *session, struct fault *fault)
 		return fault_set(fault, MESSAGE_LAYER_SETUP, "signals", -r, "signals: %s",
 				 strerror(-r));
 	introduce_tell(session, CONTROL_PROGRAM, 0);
+	session->channel.made = tell_made;
+	session->channel.context = session;
 	r = child_start(&session->plan, &session->channel, deadline_after(SPAWN_MS),
 			&session->program, fault);
 	if (r)

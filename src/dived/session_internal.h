@@ -113,8 +113,8 @@ int introduce_terminal(struct session *session, struct fault *fault);
  */
 void session_end(struct session *session, struct fault *fault, bool refused);
 
-/* Tells the listener or the recorder of the program, with session->program_fd. */
-void introduce_program(const struct session *session);
+/* Tells the listener or the recorder of the program; `pidfd` -1: nobody can watch it. */
+void introduce_program(const struct session *session, int pidfd);
 
 /* Tells the listener or the recorder, if there is one. */
 void introduce_tell(const struct session *session, enum control_type type, uint32_t value);

@@ -172,8 +172,12 @@ static void reach(const struct row *row)
 
 static void kill_victim(const struct row *row)
 {
+	struct family_fds fds;
+
 	switch (row->victim) {
 	case SESSION:
+		if (row->step == FORKED) /* it sleeps: it has told of the new process */
+			family_list_fds(family_find(FAMILY_SESSION), &fds);
 		family_kill(FAMILY_SESSION);
 		break;
 	case CHILD:
@@ -233,6 +237,8 @@ static void expect_one_end(const struct row *row)
 
 		assert_string_equal(audit_field(spawn, "dive_id", spawned, sizeof(spawned)), id);
 	}
+	if (row->step == FORKED && row->end == LOST)
+		trail_assert(end, "program", "running"); /* as what is held must be */
 	/* Of a program that has outlived its session the listener tells the end as well. */
 	if (outlived)
 		(void)audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", id, NULL);
