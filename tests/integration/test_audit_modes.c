@@ -252,6 +252,7 @@ static void test_no_descriptors(void **state)
 	trail_serve(RUN_WORDS("-x", "limited", "--audit", "require"));
 	for (int i = 0; i < 20; i++) {
 		assert_false(spawns(77));
+		run_done(&trail.client);
 		(void)trail_expect(AUDIT_USER_CMD, "op=dive:refuse");
 		sandbox_syslog_expect(log, "op=dive:refuse", line, sizeof(line));
 		assert_null(strstr(line, "not written"));
