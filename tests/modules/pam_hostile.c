@@ -307,13 +307,15 @@ static int exhaust(size_t spare)
 	};
 	static const struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
 	static void *piece;
+	void *volatile all; /* or clang takes an allocation for one that nobody needs */
 
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		return PAM_SYSTEM_ERR;
 	piece = spare ? malloc(spare) : NULL;
 	for (size_t size = BIG; size > 0; size = size > SMALL ? size / 2 : size - 1)
-		while (malloc(size))
-			; /* of no use but that nobody else has it */
+		do
+			all = malloc(size); /* of no use but that nobody else has it */
+		while (all);
 	free(piece);
 	return PAM_SUCCESS;
 }
