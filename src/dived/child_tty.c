@@ -167,6 +167,7 @@ static void __attribute__((noreturn)) become_monitor(struct child *child, pid_t 
 {
 	const int keep[] = { child->monitor, child->slave };
 
+	close_fd(&child->report); /* first: closing a client's descriptor may block */
 	process_close_others(0, keep, ARRAY_LEN(keep));
 	monitor_run(program, child->monitor, child->slave);
 }

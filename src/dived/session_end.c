@@ -36,20 +36,35 @@ static bool has_gone(int monitor)
 	return poll(&item, 1, 0) > 0 && item.revents & POLLHUP;
 }
 
+/* What is executed has said who it is itself, where its monitor has not. */
+static void find_program(struct session *session)
+{
+	struct monitor_message message;
+	cleanup_fd int fd = -1;
+
+	while (session->program_fd < 0 && session->channel.monitor_ours >= 0 &&
+	       monitor_recv(session->channel.monitor_ours, &message, &fd) == 0) {
+		if (message.type != MONITOR_TERMINAL)
+			session->program_fd = take_fd(&fd);
+		close_fd(&fd);
+	}
+}
+
 /*
  * A program whose end cannot be told must not run on: the record says that it has ended.
  * A signal is sent by the pidfd, or, where there was no number left for one, by the monitor,
  * which knows the program, or to a child that is not reaped.
  */
-static void stop_program(const struct session *session)
+static void stop_program(struct session *session)
 {
 	const struct monitor_message last = { MONITOR_SIGNAL, 1, SIGKILL };
 	int monitor = session->channel.monitor_ours;
 	siginfo_t info;
 
-	if (!session->program || session->ended)
+	if (session->ended)
 		return;
-	cleanup_fd int child = pidfd_open(session->program, 0);
+	find_program(session);
+	cleanup_fd int child = session->program ? pidfd_open(session->program, 0) : -1;
 	/* Its exit hangs the terminal up, and the program gets the time to take that. */
 	if (has_gone(monitor) && session->program_fd >= 0) {
 		await_end(child);
@@ -62,6 +77,8 @@ static void stop_program(const struct session *session)
 	/* The monitor ends by itself when its program has, of which it is the parent. */
 	if (monitor >= 0)
 		await_end(child);
+	if (!session->program)
+		return;
 	/* No child of this number: it has been reaped, and the number may be another's. */
 	if (waitid(P_PID, (id_t)session->program, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
 		(void)kill(session->program, SIGKILL);
