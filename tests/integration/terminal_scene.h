@@ -14,6 +14,7 @@
 #include "run.h"
 #include "sandbox.h"
 #include "show.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -70,11 +71,7 @@ static inline void leave(void)
 /* How often a text is on the screen since `from`. */
 static inline unsigned count_since(size_t from, const char *text)
 {
-	unsigned found = 0;
-
-	for (const char *at = pty.screen + from; (at = strstr(at, text)); at++)
-		found++;
-	return found;
+	return text_count(pty.screen + from, text);
 }
 
 /* Modes that nobody would choose. */

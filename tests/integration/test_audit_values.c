@@ -10,6 +10,7 @@
 #include "must.h"
 #include "parse.h"
 #include "sandbox.h"
+#include "text.h"
 #include "trail.h"
 
 #include <fcntl.h>
@@ -19,15 +20,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-static size_t count(const char *text, const char *part)
-{
-	size_t found = 0;
-
-	for (const char *at = strstr(text, part); at; at = strstr(at + 1, part))
-		found++;
-	return found;
-}
 
 /* The second word of the recorded command, as a shell understands it. */
 static void assert_second_word(const char *text, const char *expected)
@@ -49,10 +41,10 @@ static void assert_intact(const char *text)
 {
 	for (const char *at = text; *at; at++)
 		assert_in_range((unsigned char)*at, ' ', '~');
-	assert_int_equal(count(text, "op="), 1);
-	assert_int_equal(count(text, "acct="), 1);
-	assert_int_equal(count(text, "res="), 1);
-	assert_int_equal(count(text, "'"), 2); /* the kernel's, around the message */
+	assert_int_equal(text_count(text, "op="), 1);
+	assert_int_equal(text_count(text, "acct="), 1);
+	assert_int_equal(text_count(text, "res="), 1);
+	assert_int_equal(text_count(text, "'"), 2); /* the kernel's, around the message */
 	trail_assert(text, "acct", "alice");
 	trail_assert(text, "res", "success");
 }

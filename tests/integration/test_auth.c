@@ -14,6 +14,7 @@
 #include "probe.h"
 #include "run.h"
 #include "sandbox.h"
+#include "text.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -34,15 +35,6 @@
 #define DELAY_MIN_MS  500
 
 #define TWO_QUESTIONS "auth required " PROBE " delay=1000000 hidden=Code: send hidden=More: send\n"
-
-static unsigned count(const char *text, const char *what)
-{
-	unsigned n = 0;
-
-	for (const char *at = strstr(text, what); at; at = strstr(at + 1, what))
-		n++;
-	return n;
-}
 
 /* `input` NULL: dive -n, which must not be asked. */
 static void ask(struct run *ret, const struct gateway *gateway, const char *account,
@@ -209,8 +201,8 @@ static void test_tries(void **state)
 						.login_uid = login_uid },
 			 &gateway, RUN_WORDS("-S", "id", "-un"));
 		run_assert_status(&dive, cases[i].status);
-		assert_int_equal(count(dive.err, "Password:"), cases[i].prompts);
-		assert_int_equal(count(dive.err, "authentication failed, try again"),
+		assert_int_equal(text_count(dive.err, "Password:"), cases[i].prompts);
+		assert_int_equal(text_count(dive.err, "authentication failed, try again"),
 				 cases[i].prompts - 1);
 		if (cases[i].status == 0)
 			assert_string_equal(dive.out, "bob\n");
@@ -236,9 +228,9 @@ static void test_default_tries(void **state)
 	gateway_start(&gateway, RUN_WORDS("-u", "bob"));
 	ask(&dive, &gateway, "alice", "1\n2\n3\n" ALICE);
 	run_assert_status(&dive, 77);
-	assert_int_equal(count(dive.err, "Password:"), 3);
+	assert_int_equal(text_count(dive.err, "Password:"), 3);
 	gateway_expect_log(&gateway, "dive:refuse");
-	assert_int_equal(count(gateway_log(&gateway), "dive:refuse"), 1);
+	assert_int_equal(text_count(gateway_log(&gateway), "dive:refuse"), 1);
 	run_done(&dive);
 	gateway_stop(&gateway);
 }
@@ -292,8 +284,8 @@ static void test_line_before_prompt(void **state)
 		assert_non_null(at);
 		assert_true(at < strchr(dive.err, '\n'));
 		assert_true(strchr(dive.err, '\n') < strstr(dive.err, "Password:"));
-		assert_int_equal(count(dive.err, "must authenticate"), 1);
-		assert_int_equal(count(dive.err, "Password:"), 2);
+		assert_int_equal(text_count(dive.err, "must authenticate"), 1);
+		assert_int_equal(text_count(dive.err, "Password:"), 2);
 		assert_null(strchr(dive.err, '\033'));
 		run_done(&dive);
 	}
@@ -414,14 +406,14 @@ static void test_parallel_connections_queue(void **state)
 		run_expect(&wrong[i], "Code:");
 	ask(&right, &gateway, "carol", "right\n");
 	run_assert_status(&right, 0);
-	assert_true(count(probe_log(), "answers=wrong|") < ARRAY_LEN(wrong));
+	assert_true(text_count(probe_log(), "answers=wrong|") < ARRAY_LEN(wrong));
 	run_done(&right);
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		run_wait(&wrong[i]);
 		run_assert_status(&wrong[i], 77);
 		run_done(&wrong[i]);
 	}
-	assert_int_equal(count(probe_log(), "answers=wrong|"), ARRAY_LEN(wrong));
+	assert_int_equal(text_count(probe_log(), "answers=wrong|"), ARRAY_LEN(wrong));
 	/* Carol's is among the five, so every second difference spans one of alice's. */
 	for (unsigned i = 0; i + 2 <= ARRAY_LEN(wrong); i++)
 		assert_in_range(probe_answered(i + 2) - probe_answered(i), DELAY_MIN_MS, INT32_MAX);

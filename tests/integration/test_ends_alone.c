@@ -6,6 +6,7 @@
 #include "ends_scene.h"
 #include "family.h"
 #include "inetd.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -217,15 +218,6 @@ static void test_killed_alone(void **state)
 	}
 }
 
-static unsigned count_lines(const char *text, const char *what)
-{
-	unsigned count = 0;
-
-	for (const char *at = strstr(text, what); at; at = strstr(at + 1, what))
-		count++;
-	return count;
-}
-
 /* It holds nothing of anybody's, and is nobody's child whom a module might wait for. */
 static void test_recorder_keeps_to_itself(void **state)
 {
@@ -247,10 +239,10 @@ static void test_recorder_keeps_to_itself(void **state)
 		print_message("%s", fds.text);
 		/* The session's socket, its pidfd and that of the program. */
 		assert_int_equal(fds.count, 6);
-		assert_int_equal(count_lines(fds.text, "-> /dev/null"), 3);
-		assert_int_equal(count_lines(fds.text, "-> socket:"), 1);
-		assert_int_equal(count_lines(fds.text, "-> anon_inode:[pidfd]") +
-					 count_lines(fds.text, "-> pidfd:"),
+		assert_int_equal(text_count(fds.text, "-> /dev/null"), 3);
+		assert_int_equal(text_count(fds.text, "-> socket:"), 1);
+		assert_int_equal(text_count(fds.text, "-> anon_inode:[pidfd]") +
+					 text_count(fds.text, "-> pidfd:"),
 				 2);
 		(void)snprintf(path, sizeof(path), "/proc/%d/status", pid); /* fits */
 		cleanup_fd int fd = MUST_INT(open(path, O_RDONLY | O_CLOEXEC));

@@ -12,6 +12,7 @@
 #include "pty.h"
 #include "sandbox.h"
 #include "show.h"
+#include "text.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -54,15 +55,6 @@ static void type(const char *options, const char *command)
 
 	(void)snprintf(line, sizeof(line), "dived -J %s-- %s\n", options, command); /* fits */
 	pty_send(&pty, line);
-}
-
-static unsigned count(const struct pty *screen, const char *text)
-{
-	unsigned found = 0;
-
-	for (const char *at = screen->screen; (at = strstr(at, text)); at++)
-		found++;
-	return found;
 }
 
 static const char *const ways[] = {
@@ -133,7 +125,7 @@ static void test_keys_come_once(void **state)
 	run_signal(&direct.run, SIGCONT);
 	run_signal(&direct.run, SIGTERM);
 	assert_int_equal(pty_wait(&direct), 32 + SIGTERM);
-	assert_int_equal(count(&direct, "got 2."), 1);
+	assert_int_equal(text_count(direct.screen, "got 2."), 1);
 	pty_done(&direct);
 	leave();
 }

@@ -20,6 +20,7 @@
 #include "probe.h"
 #include "run.h"
 #include "sandbox.h"
+#include "text.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -96,15 +97,6 @@ static void write_service(const char *name, const char *does, const char *phase)
 	sandbox_service(name, text);
 }
 
-static unsigned count(const char *text, const char *what)
-{
-	unsigned n = 0;
-
-	for (const char *at = strstr(text, what); at; at = strstr(at + 1, what))
-		n++;
-	return n;
-}
-
 /* Waits until the log has `text` after `from` bytes. */
 static void expect_log_after(struct gateway *gateway, size_t from, const char *text)
 {
@@ -149,8 +141,8 @@ static void assert_ends(const char *log, const struct ending *ending)
 {
 	bool early = ending->letter == 'D' && ending->spawns == 0;
 
-	assert_int_equal(count(log, "op=dive:exit"), ending->spawns + 2);
-	assert_int_equal(count(log, "op=dive:lost"), early);
+	assert_int_equal(text_count(log, "op=dive:exit"), ending->spawns + 2);
+	assert_int_equal(text_count(log, "op=dive:lost"), early);
 }
 
 static void play(struct gateway *gateway, const struct deed *deed, size_t phase)
@@ -178,8 +170,10 @@ static void play(struct gateway *gateway, const struct deed *deed, size_t phase)
 	family_expect_fds(gateway->pid, &before);
 	(void)family_find(FAMILY_TEMPLATE);
 	/* Once each, whatever has been forked; carol's are the two others. */
-	assert_int_equal(count(gateway_log(gateway) + from, "op=dive:spawn"), ending->spawns + 2);
-	assert_int_equal(count(gateway_log(gateway) + from, "op=dive:refuse"), ending->refusals);
+	assert_int_equal(text_count(gateway_log(gateway) + from, "op=dive:spawn"),
+			 ending->spawns + 2);
+	assert_int_equal(text_count(gateway_log(gateway) + from, "op=dive:refuse"),
+			 ending->refusals);
 	assert_ends(gateway_log(gateway) + from, ending);
 }
 
@@ -287,8 +281,9 @@ static void test_stuck(void **state)
 			gateway_expect_log(&gateways[i], "PAM has not been closed");
 		else
 			gateway_expect_log(&gateways[i], "op=dive:lost");
-		assert_int_equal(count(gateway_log(&gateways[i]), " exit=7 "), stuck[i].recorded);
-		assert_int_equal(count(gateway_log(&gateways[i]), "op=dive:lost"),
+		assert_int_equal(text_count(gateway_log(&gateways[i]), " exit=7 "),
+				 stuck[i].recorded);
+		assert_int_equal(text_count(gateway_log(&gateways[i]), "op=dive:lost"),
 				 !stuck[i].recorded);
 		run_done(&dives[i]);
 	}

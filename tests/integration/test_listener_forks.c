@@ -10,58 +10,16 @@
 #include "probe.h"
 #include "run.h"
 #include "sandbox.h"
+#include "text.h"
+#include "tracer.h"
 
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-
-/* Whatever a traced process is made to stop for. */
-static int await_stop(pid_t pid)
+/* Waits until the listener forks and lets it go on; the child stays stopped. */
+static pid_t await_fork(const struct gateway *gateway)
 {
-	int status = 0;
+	pid_t child = tracer_await_fork(gateway->pid);
 
-	assert_int_equal(MUST(waitpid(pid, &status, __WALL)), pid);
-	assert_true(WIFSTOPPED(status));
-	return status >> 8;
-}
-
-static void detach(pid_t pid)
-{
-	MUST(ptrace(PTRACE_DETACH, pid, NULL, NULL));
-}
-
-/* Stops what it forks from now on. */
-static void trace(pid_t listener)
-{
-	MUST(ptrace(PTRACE_SEIZE, listener, NULL, PTRACE_O_TRACEFORK));
-}
-
-static void untrace(pid_t listener)
-{
-	MUST(ptrace(PTRACE_INTERRUPT, listener, NULL, NULL));
-	(void)await_stop(listener);
-	detach(listener);
-}
-
-/* Waits until it forks; returns the child, which is stopped before its first step. */
-static pid_t await_fork(pid_t listener)
-{
-	unsigned long child = 0;
-
-	assert_int_equal(await_stop(listener), SIGTRAP | PTRACE_EVENT_FORK << 8);
-	MUST(ptrace(PTRACE_GETEVENTMSG, listener, NULL, &child));
-	(void)await_stop((pid_t)child);
-	MUST(ptrace(PTRACE_CONT, listener, NULL, NULL));
-	return (pid_t)child;
-}
-
-static unsigned count(struct gateway *gateway, const char *what)
-{
-	unsigned n = 0;
-
-	for (const char *at = gateway_log(gateway); (at = strstr(at, what)) != NULL; at++)
-		n++;
-	return n;
+	tracer_continue(gateway->pid);
+	return child;
 }
 
 /* Until everything that was due is done. */
@@ -84,11 +42,11 @@ static pid_t lose_session(struct gateway *gateway)
 			"account required pam_permit.so\n"
 			"session required " HOSTILE_PATH " client=alice only=open crash\n");
 	gateway_start(gateway, RUN_WORDS("--audit", "off", "-u", "bob", "-x", "probe"));
-	trace(gateway->pid);
+	tracer_seize(gateway->pid);
 	run_dive(&dive, &(struct run_options){ .account = "alice" }, gateway, RUN_WORDS("true"));
 	run_assert_status(&dive, 127);
 	run_done(&dive);
-	return await_fork(gateway->pid);
+	return await_fork(gateway);
 }
 
 /* The next client has the dead session's place. */
@@ -99,12 +57,12 @@ static void test_session(void **state)
 
 	(void)state;
 	gateway_expect_served(&gateway, "carol", "bob");
-	detach(held);
+	tracer_detach(held);
 	gateway_expect_log(&gateway, "op=dive:lost");
-	untrace(gateway.pid);
+	tracer_release(gateway.pid);
 	settle(&gateway);
-	assert_int_equal(count(&gateway, "op=dive:exit"), 1);
-	assert_int_equal(count(&gateway, "op=dive:lost"), 1);
+	assert_int_equal(text_count(gateway_log(&gateway), "op=dive:exit"), 1);
+	assert_int_equal(text_count(gateway_log(&gateway), "op=dive:lost"), 1);
 	gateway_stop(&gateway);
 }
 
@@ -116,13 +74,13 @@ static void test_template(void **state)
 
 	(void)state;
 	family_kill(FAMILY_TEMPLATE);
-	detach(await_fork(gateway.pid)); /* the next one */
+	tracer_detach(await_fork(&gateway)); /* the next one */
 	gateway_expect_served(&gateway, "carol", "bob");
-	detach(held);
-	untrace(gateway.pid);
+	tracer_detach(held);
+	tracer_release(gateway.pid);
 	gateway_expect_log(&gateway, "op=dive:lost");
 	settle(&gateway);
-	assert_int_equal(count(&gateway, "the template died"), 1);
+	assert_int_equal(text_count(gateway_log(&gateway), "the template died"), 1);
 	gateway_stop(&gateway);
 }
 

@@ -10,6 +10,7 @@
 #include "parse.h"
 #include "probe.h"
 #include "sandbox.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -389,28 +390,17 @@ static void test_failed_start(void **state)
 
 /* --- whoever does not listen ------------------------------------------------------------ */
 
-static size_t count(const char *text, const char *what)
-{
-	size_t found = 0;
-
-	while ((text = strstr(text, what))) {
-		found++;
-		text += strlen(what);
-	}
-	return found;
-}
-
 /* The whole of a life goes on as ever, and one warning is written. */
 static void live_unheard(const char *name, const char *why)
 {
 	start_for(name, RUN_WORDS(NULL));
 	for (int i = 1; i < 3; i++) {
 		gateway_signal(&gateway, SIGHUP);
-		while (count(gateway_log(&gateway), ": reloading\n") != (size_t)i)
+		while (text_count(gateway_log(&gateway), ": reloading\n") != (size_t)i)
 			(void)poll(NULL, 0, 5); /* a file in memory cannot be polled */
 		assert_int_equal(connect_as("alice"), 0);
 	}
-	assert_int_equal(count(gateway_log(&gateway), WARNING), 1);
+	assert_int_equal(text_count(gateway_log(&gateway), WARNING), 1);
 	gateway_expect_log(&gateway, why);
 	gateway_stop(&gateway);
 }

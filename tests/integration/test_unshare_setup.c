@@ -5,6 +5,7 @@
  * How long it may take is in tests/unit/test_holder.c.
  */
 #include "place_scene.h"
+#include "text.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -45,15 +46,6 @@ static void test_loopback_comes_up(void **state)
 
 /* --- what it is given ---------------- */
 
-static unsigned count_of(const char *text, const char *word)
-{
-	unsigned count = 0;
-
-	for (; (text = strstr(text, word)); text++)
-		count++;
-	return count;
-}
-
 /* `show` reports to its standard output, which is dived's standard error. */
 static void test_what_it_has(void **state)
 {
@@ -68,7 +60,7 @@ static void test_what_it_has(void **state)
 	run_done(&command);
 	dive(&command, &alice, RUN_WORDS(SHOW));
 	report = gateway_log(&gateway);
-	assert_int_equal(count_of(report, "end=of the report"), 1);
+	assert_int_equal(text_count(report, "end=of the report"), 1);
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		assert_int_equal(shown_inode(report, i), shown_inode(command.out, i));
 	run_done(&command);
@@ -80,9 +72,9 @@ static void test_what_it_has(void **state)
 	show_expect(report, "cwd", "/");
 	show_expect(report, "session", "own");
 	show_expect(report, "fd0", "/dev/null");
-	assert_int_equal(count_of(report, "\nfd"), 3);
-	assert_int_equal(count_of(report, "\narg"), 1);
-	assert_int_equal(count_of(report, "\nenv:"), 2);
+	assert_int_equal(text_count(report, "\nfd"), 3);
+	assert_int_equal(text_count(report, "\narg"), 1);
+	assert_int_equal(text_count(report, "\nenv:"), 2);
 	show_expect_line(report,
 			 "env:PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 			 true);
@@ -173,8 +165,8 @@ static void test_processes_it_leaves(void **state)
 			  ":; done",
 			  RUN_WORDS("-s", "mnt,pid"));
 	dive(&command, &alice, RUN_WORDS("/bin/sh", "-c", "cat /proc/[0-9]*/comm"));
-	assert_int_equal(count_of(command.out, "sleep\n"), 1);
-	assert_int_equal(count_of(command.out, "true\n") + count_of(command.out, "sh\n"), 1);
+	assert_int_equal(text_count(command.out, "sleep\n"), 1);
+	assert_int_equal(text_count(command.out, "true\n") + text_count(command.out, "sh\n"), 1);
 	run_done(&command);
 	gateway_stop(&gateway);
 }

@@ -15,6 +15,7 @@
 #include "parse.h"
 #include "probe.h"
 #include "sandbox.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -207,15 +208,6 @@ const struct attack_way attack_ways[] = {
 };
 const unsigned attack_way_count = ARRAY_LEN(attack_ways);
 
-static unsigned count_in(const char *text, const char *what)
-{
-	unsigned n = 0;
-
-	for (const char *at = strstr(text, what); at; at = strstr(at + 1, what))
-		n++;
-	return n;
-}
-
 /* A line of the tally is "DATE TIME TYPE SOURCE VALID". */
 static unsigned read_tally(void)
 {
@@ -225,7 +217,7 @@ static unsigned read_tally(void)
 	run(&faillock, &(struct run_options){
 			       .argv = RUN_WORDS("faillock", "--dir", TALLY, "--user", "alice") });
 	run_assert_status(&faillock, 0);
-	n = count_in(faillock.out, " V\n");
+	n = text_count(faillock.out, " V\n");
 	run_done(&faillock);
 	return n;
 }
@@ -275,11 +267,11 @@ void attack_run(struct gateway *gateway, const struct attack_way *way, unsigned 
 		(void)poll(NULL, 0, BUSY_MS); /* some wait for their turn still */
 	family_await(FAMILY_SESSION, 0);
 	*ret = (struct attack_figures){
-		.answers = count_in(probe_log(), "answers=wrong|"),
-		.calls = count_in(probe_log(), "phase=authenticate"),
+		.answers = text_count(probe_log(), "answers=wrong|"),
+		.calls = text_count(probe_log(), "phase=authenticate"),
 		.tally = read_tally(),
-		.records = count_in(gateway_log(gateway) + from, "op=dive:refuse") +
-			   count_in(gateway_log(gateway) + from, "op=dive:lost"),
+		.records = text_count(gateway_log(gateway) + from, "op=dive:refuse") +
+			   text_count(gateway_log(gateway) + from, "op=dive:lost"),
 	};
 	read_times(probe_log(), ret);
 }
