@@ -65,8 +65,9 @@ struct child_channel {
 	int monitor_ours;
 	int monitor_theirs;
 	/*
-	 * Told of the process that is to be the program, not reaped, before its first step
-	 * has been waited for, and of the one that goes on in its place (CHILD_MOVED).
+	 * Told of the process that is to be the program, or with a new terminal its monitor,
+	 * before its first step has been waited for, and of the one that goes on in its place
+	 * (CHILD_MOVED).  It is not reaped.
 	 */
 	void (*made)(void *context, pid_t pid);
 	void *context;

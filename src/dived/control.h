@@ -32,7 +32,7 @@ enum control_type {
 	CONTROL_RESULT,	   /* session: value 0 success, else delay in ms after a failed attempt */
 	CONTROL_LIMIT,	   /* session: value seconds that this phase may last, 0 no limit */
 	CONTROL_VERDICT,   /* session: admitted, no longer pending */
-	CONTROL_PROGRAM,   /* session: one is to be executed; again with the pidfd of its process */
+	CONTROL_PROGRAM,   /* session: one is to be executed; again with its pidfd, if known */
 	CONTROL_HUNG,	   /* session's watchdog: value is the enum phase that did not return */
 	CONTROL_RECORDED,  /* session: its end is recorded, and PAM is yet to be closed */
 	CONTROL_DONE,	   /* session: closed as well, about to exit */

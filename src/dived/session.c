@@ -249,9 +249,12 @@ static bool must_execute_here(const struct session *session)
 /* From its first step on, should this process die before it is executed. */
 static void tell_made(void *context, pid_t pid)
 {
-	cleanup_fd int pidfd = pidfd_open(pid, 0); /* or there is no number left for it */
+	const struct session *session = context;
+	/* With a new terminal it is the monitor, which ends when we do; the program need not. */
+	bool known = session->plan.terminal != PLAN_TERMINAL_NEW;
+	cleanup_fd int pidfd = known ? pidfd_open(pid, 0) : -1; /* or no number is left for it */
 
-	introduce_program(context, pidfd);
+	introduce_program(session, pidfd);
 }
 
 static int spawn(struct session *session, struct fault *fault)

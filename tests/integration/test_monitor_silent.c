@@ -1,7 +1,8 @@
 /*
  * The monitor of a new terminal is stuck before it has told of the program, as it is where a
- * client's descriptor blocks while it is closed: the program is executed, and must not run
- * on when its end is recorded.  Here a tracer keeps the monitor from the call that closes.
+ * client's descriptor blocks while it is closed: the program is executed, must not run
+ * on when its end is recorded, and has not ended because its monitor has.  Here a tracer keeps the
+ * monitor from the call that closes.
  */
 #include "cleanup.h"
 #include "family.h"
@@ -12,6 +13,7 @@
 #include "trail.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,13 +22,18 @@
 #define FIFO	 "/run/dive-test/hold"
 #define STUBBORN "trap '' HUP; exec sleep 1000"
 
-static void test_silent_monitor(void **state)
+/* A session whose program has been executed, and whose monitor is stopped. */
+struct held {
+	int session; /* pidfds, to be closed */
+	int program;
+	pid_t monitor; /* called as its session still */
+};
+
+static void hold_monitor(struct held *ret)
 {
 	cleanup_free const char **argv = NULL;
 	cleanup_fd int hold = -1;
-	char id[64];
 
-	(void)state;
 	sandbox_service("probe", PROBE_SERVICE "session required " PROBE_PATH
 					       " only=open client=alice hold=" FIFO "\n");
 	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "-x", "probe", "--audit", "require"));
@@ -38,29 +45,73 @@ static void test_silent_monitor(void **state)
 	tracer_seize(session);
 	MUST(unlink(FIFO));
 	close_fd(&hold);
-	pid_t monitor = tracer_await_fork(session);
+	ret->session = MUST_INT(pidfd_open(session, 0));
+	ret->monitor = tracer_await_fork(session);
 	tracer_detach(session);
-	tracer_continue(monitor);
-	pid_t child = tracer_await_fork(monitor);
-	cleanup_fd int program = MUST_INT(pidfd_open(child, 0));
-	tracer_detach(child);
-	tracer_continue_to(monitor, SYS_close_range);
+	tracer_continue(ret->monitor);
+	pid_t program = tracer_await_fork(ret->monitor);
+	ret->program = MUST_INT(pidfd_open(program, 0));
+	tracer_detach(program);
+	tracer_continue_to(ret->monitor, SYS_close_range);
 	family_await("sleep", 1);
-	family_await_end(program);
-	tracer_detach(monitor);
+}
+
+/* The record of the end of this session. */
+static const char *expect_end(const char *op)
+{
+	char id[64];
+
 	(void)audit_field(trail_expect(AUDIT_USER_CMD, "op=dive:spawn"), "dive_id", id, sizeof(id));
-	trail_assert(audit_stream_expect(&trail.stream, AUDIT_USER_END, "op=dive:exit", id, NULL),
-		     "step", "monitor");
-	assert_int_equal(pty_wait(&trail.pty), 77);
+	return audit_stream_expect(&trail.stream, AUDIT_USER_END, op, id, NULL);
+}
+
+static void finish(struct held *held, int status)
+{
+	close_fd(&held->session);
+	close_fd(&held->program);
+	assert_int_equal(pty_wait(&trail.pty), status);
 	pty_done(&trail.pty);
 	family_await(FAMILY_SESSION, 0);
 	gateway_stop(&trail.gateway);
 }
 
+static void test_session_gives_up(void **state)
+{
+	struct held held;
+
+	(void)state;
+	hold_monitor(&held);
+	family_await_end(held.program);
+	tracer_detach(held.monitor);
+	trail_assert(expect_end("op=dive:exit"), "step", "monitor");
+	finish(&held, 77);
+}
+
+/* Nobody but the monitor could tell of the program, whose end its own is not. */
+static void test_session_dies(void **state)
+{
+	struct held held;
+
+	(void)state;
+	hold_monitor(&held);
+	MUST(pidfd_send_signal(held.session, SIGKILL, NULL, 0));
+	family_await_end(held.session);
+	trail_assert(expect_end("op=dive:lost"), "program", "unknown");
+	tracer_detach(held.monitor);
+	family_await("dived: monitor", 0);
+	assert_int_equal(family_count("sleep"), 1);
+	trail_expect_none(AUDIT_USER_END, "op=dive:exit");
+	MUST(pidfd_send_signal(held.program, SIGKILL, NULL, 0));
+	finish(&held, 127);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_silent_monitor, trail_setup, trail_teardown),
+		TEST(test_session_gives_up),
+		TEST(test_session_dies),
 	};
 
 	return cmocka_run_group_tests(tests, probe_group_setup, sandbox_group_teardown);
