@@ -325,9 +325,9 @@ static int await(struct child *child, const struct child_channel *channel, pid_t
 	int r = receive(channel->ours, deadline, &report);
 
 	if (r > 0 && report.step == CHILD_MOVED) {
+		channel->made(channel->context, report.error); /* which may go on already */
 		reap(pid, deadline); /* it lets the other go on, and exits */
 		pid = report.error;
-		channel->made(channel->context, pid);
 		r = receive(channel->ours, deadline, &report);
 	}
 	if (r == 0) {
