@@ -274,6 +274,7 @@ static int spawn(struct session *session, struct fault *fault)
 				     fault);
 	}
 	introduce_login_uid(session); /* a module may have given it another: pam_loginuid */
+	introduce_tell(session, CONTROL_LIMIT, SESSION_RECORD_S);
 	r = session->unrecorded ? 0 : audit_spawn(&session->audit, &session->facts, fault);
 	if (r)
 		return r;

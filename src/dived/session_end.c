@@ -20,7 +20,7 @@
 
 #define REPLY_MS 5000 /* for the last packet to a client */
 #define STOP_MS	 5000 /* for a program that is killed to end, and for its monitor */
-#define RECORD_S 120  /* for a record: the kernel may hold its sender back for a minute */
+#define STOP_S	 (5 * STOP_MS / 1000 + WATCHDOG_GRACE_S) /* for all that is waited for then */
 
 static void await_end(int pidfd)
 {
@@ -63,6 +63,8 @@ static void stop_program(struct session *session)
 
 	if (session->ended)
 		return;
+	/* What is left of the time for a start must not be cut off in the middle of this. */
+	introduce_tell(session, CONTROL_LIMIT, STOP_S);
 	find_program(session);
 	cleanup_fd int child = session->program ? pidfd_open(session->program, 0) : -1;
 	/* Its exit hangs the terminal up, and the program gets the time to take that. */
@@ -121,7 +123,7 @@ static void reply(struct session *session, const struct fault *fault)
  */
 static void record(struct session *session, const struct fault *fault, bool refused)
 {
-	introduce_tell(session, CONTROL_LIMIT, RECORD_S);
+	introduce_tell(session, CONTROL_LIMIT, SESSION_RECORD_S);
 	session->facts.command = session->plan.argv ? session->plan.argv : session->words;
 	if (session->recorded)
 		record_end(session, fault);

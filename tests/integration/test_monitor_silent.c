@@ -4,22 +4,12 @@
  * on when its end is recorded, and has not ended because its monitor has.  Here a tracer keeps the
  * monitor from the call that closes.
  */
-#include "cleanup.h"
-#include "family.h"
-#include "must.h"
-#include "probe.h"
-#include "sandbox.h"
-#include "tracer.h"
-#include "trail.h"
+#include "held_scene.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#define FIFO	 "/run/dive-test/hold"
 #define STUBBORN "trap '' HUP; exec sleep 1000"
 
 /* A session whose program has been executed, and whose monitor is stopped. */
@@ -31,21 +21,10 @@ struct held {
 
 static void hold_monitor(struct held *ret)
 {
-	cleanup_free const char **argv = NULL;
-	cleanup_fd int hold = -1;
+	pid_t session = held_start(RUN_WORDS(HELD_OPTIONS), RUN_WORDS("sh", "-c", STUBBORN));
 
-	sandbox_service("probe", PROBE_SERVICE "session required " PROBE_PATH
-					       " only=open client=alice hold=" FIFO "\n");
-	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "-x", "probe", "--audit", "require"));
-	MUST(mkfifo(FIFO, 0600));
-	argv = run_dive_words(&trail.gateway, RUN_WORDS("sh", "-c", STUBBORN));
-	pty_start(&trail.pty, &(struct run_options){ .account = "alice", .argv = argv });
-	hold = MUST_INT(open(FIFO, O_WRONLY | O_CLOEXEC)); /* when the module has it open */
-	pid_t session = family_find(FAMILY_SESSION);
-	tracer_seize(session);
-	MUST(unlink(FIFO));
-	close_fd(&hold);
 	ret->session = MUST_INT(pidfd_open(session, 0));
+	tracer_continue(session);
 	ret->monitor = tracer_await_fork(session);
 	tracer_detach(session);
 	tracer_continue(ret->monitor);
@@ -56,23 +35,11 @@ static void hold_monitor(struct held *ret)
 	family_await("sleep", 1);
 }
 
-/* The record of the end of this session. */
-static const char *expect_end(const char *op)
-{
-	char id[64];
-
-	(void)audit_field(trail_expect(AUDIT_USER_CMD, "op=dive:spawn"), "dive_id", id, sizeof(id));
-	return audit_stream_expect(&trail.stream, AUDIT_USER_END, op, id, NULL);
-}
-
 static void finish(struct held *held, int status)
 {
 	close_fd(&held->session);
 	close_fd(&held->program);
-	assert_int_equal(pty_wait(&trail.pty), status);
-	pty_done(&trail.pty);
-	family_await(FAMILY_SESSION, 0);
-	gateway_stop(&trail.gateway);
+	held_finish(status);
 }
 
 static void test_session_gives_up(void **state)
@@ -83,7 +50,7 @@ static void test_session_gives_up(void **state)
 	hold_monitor(&held);
 	family_await_end(held.program);
 	tracer_detach(held.monitor);
-	trail_assert(expect_end("op=dive:exit"), "step", "monitor");
+	trail_assert(held_expect_end("op=dive:exit"), "step", "monitor");
 	finish(&held, 77);
 }
 
@@ -96,7 +63,7 @@ static void test_session_dies(void **state)
 	hold_monitor(&held);
 	MUST(pidfd_send_signal(held.session, SIGKILL, NULL, 0));
 	family_await_end(held.session);
-	trail_assert(expect_end("op=dive:lost"), "program", "unknown");
+	trail_assert(held_expect_end("op=dive:lost"), "program", "unknown");
 	tracer_detach(held.monitor);
 	family_await("dived: monitor", 0);
 	assert_int_equal(family_count("sleep"), 1);

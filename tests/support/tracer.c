@@ -55,9 +55,14 @@ void tracer_detach(pid_t pid)
 	MUST(ptrace(PTRACE_DETACH, pid, NULL, NULL));
 }
 
-void tracer_release(pid_t pid)
+void tracer_stop(pid_t pid)
 {
 	MUST(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
 	(void)await_stop(pid);
+}
+
+void tracer_release(pid_t pid)
+{
+	tracer_stop(pid);
 	tracer_detach(pid);
 }

@@ -16,6 +16,9 @@ void tracer_seize(pid_t pid);
 /* Waits until a traced process forks; returns the child.  Both are stopped then. */
 pid_t tracer_await_fork(pid_t pid);
 
+/* Stops a traced process that runs, also in a system call that waits. */
+void tracer_stop(pid_t pid);
+
 /* Lets a stopped process run on, traced. */
 void tracer_continue(pid_t pid);
 
