@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int monitor_send(int sock, const struct monitor_message *message, int fd)
+static int send_message(int sock, const struct monitor_message *message, int fd, int flags)
 {
 	struct monitor_message copy = *message;
 	union ancillary ancillary;
@@ -33,7 +33,17 @@ int monitor_send(int sock, const struct monitor_message *message, int fd)
 
 	if (fd >= 0)
 		ancillary_send(&head, &ancillary, &fd, 1);
-	return sendmsg(sock, &head, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return sendmsg(sock, &head, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
+}
+
+int monitor_send(int sock, const struct monitor_message *message, int fd)
+{
+	return send_message(sock, message, fd, 0);
+}
+
+int monitor_tell(int sock, const struct monitor_message *message)
+{
+	return send_message(sock, message, -1, MSG_DONTWAIT);
 }
 
 int monitor_recv(int sock, struct monitor_message *ret, int *ret_fd)

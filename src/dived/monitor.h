@@ -34,10 +34,13 @@ struct monitor_message {
 };
 
 /*
- * Sends one, with a descriptor unless it is -1.  Async-signal-safe.
- * Return: 0; -EPIPE; -errno.
+ * Sends one to the session, which always reads, with a descriptor unless it is -1.
+ * Async-signal-safe.  Return: 0; -EPIPE; -errno.
  */
 int monitor_send(int sock, const struct monitor_message *message, int fd);
+
+/* Sends one to the monitor without waiting: it may be stopped.  Return: also -EAGAIN. */
+int monitor_tell(int sock, const struct monitor_message *message);
 
 /*
  * Receives one, without waiting.  *ret_fd becomes the descriptor that came with it,

@@ -319,6 +319,7 @@ static int wait_for_program(struct session *session, struct fault *fault)
 		.shared = !session->plan.new_session && !session->plan.new_group,
 		.cgroup = session->config->cgroup_fd,
 		.monitor = session->channel.monitor_ours,
+		.program_fd = session->program_fd,
 	};
 	bool gone = false;
 	int r = supervise_run(&supervise, &session->exited, &gone);

@@ -75,7 +75,7 @@ static void stop_program(struct session *session)
 	if (session->program_fd >= 0) /* may have ended, as those below */
 		(void)pidfd_send_signal(session->program_fd, SIGKILL, NULL, 0);
 	else if (monitor >= 0)
-		(void)monitor_send(monitor, &last, -1);
+		(void)monitor_tell(monitor, &last);
 	await_end(session->program_fd);
 	/* The monitor ends by itself when its program has, of which it is the parent. */
 	if (monitor >= 0)

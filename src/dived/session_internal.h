@@ -20,7 +20,7 @@
 #include <limits.h>
 
 #define SESSION_COMMAND_MAX 512 /* bytes of the command in a prompt */
-#define SESSION_RECORD_S 120 /* for a record: the kernel may hold its sender back for a minute */
+#define SESSION_RECORD_S    120 /* for a record: the kernel may hold its sender back for a minute */
 
 struct session {
 	const struct session_input *in;

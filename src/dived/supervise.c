@@ -88,6 +88,16 @@ enum supervise_delivery supervise_delivery(const struct config *config, const st
 	return hello->forward == MESSAGE_FORWARD_GROUP ? SUPERVISE_GROUP : SUPERVISE_PROGRAM;
 }
 
+/*
+ * Where somebody has stopped it, more and more signals are not to stop this process as well:
+ * those that it has no room for are for the program alone.
+ */
+static void tell_monitor(const struct state *state, const struct monitor_message *message)
+{
+	if (monitor_tell(state->in->monitor, message) == -EAGAIN && state->in->program_fd >= 0)
+		(void)pidfd_send_signal(state->in->program_fd, message->value, NULL, 0);
+}
+
 /* A process that is gone already is no failure. */
 static void signal_program(const struct state *state, enum supervise_delivery how, int number)
 {
@@ -98,7 +108,7 @@ static void signal_program(const struct state *state, enum supervise_delivery ho
 	if (how == SUPERVISE_DROP)
 		return;
 	if (state->in->monitor >= 0) /* which knows the program's id for sure */
-		(void)monitor_send(state->in->monitor, &message, -1);
+		tell_monitor(state, &message);
 	else if (how == SUPERVISE_GROUP)
 		(void)kill(-state->in->program, number);
 	else if (how == SUPERVISE_PROGRAM)
@@ -149,7 +159,7 @@ static void resume(struct state *state, bool foreground)
 	struct monitor_message message = { .type = MONITOR_CONTINUE, .kind = foreground };
 
 	if (state->in->monitor >= 0)
-		(void)monitor_send(state->in->monitor, &message, -1); /* or it has ended */
+		(void)monitor_tell(state->in->monitor, &message); /* or it has ended */
 	else
 		deliver(state, SIGCONT);
 }

@@ -15,14 +15,15 @@ struct supervise {
 	const struct peer *peer;
 	const struct message_hello *hello;
 	bool elevated;
-	int conn;      /* the client; owned by the caller; -1 when it does not wait */
-	pid_t program; /* our unreaped child; leads a process group of its id */
-	int signals;   /* signalfd(2) of supervise_open_signals(), whose signals are blocked */
-	bool local;    /* -J: signals to this process are for the program */
-	bool shared;   /* the program is in our own process group: it has those of the terminal */
-	bool apart;    /* children are in another pid namespace than we are: all are reaped */
-	int monitor;   /* our end, with a new terminal: `program` is the monitor; else -1 */
-	int cgroup;    /* its cgroup's directory, for --on-disconnect kill; -1 for none */
+	int conn;	/* the client; owned by the caller; -1 when it does not wait */
+	pid_t program;	/* our unreaped child; leads a process group of its id */
+	int signals;	/* signalfd(2) of supervise_open_signals(), whose signals are blocked */
+	bool local;	/* -J: signals to this process are for the program */
+	bool shared;	/* the program is in our own process group: it has those of the terminal */
+	bool apart;	/* children are in another pid namespace than we are: all are reaped */
+	int monitor;	/* our end, with a new terminal: `program` is the monitor; else -1 */
+	int program_fd; /* the program's own pidfd; borrowed; -1 for none */
+	int cgroup;	/* its cgroup's directory, for --on-disconnect kill; -1 for none */
 };
 
 /*

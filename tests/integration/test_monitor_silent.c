@@ -10,6 +10,7 @@
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
 
+#define SIGNALS	 450 /* of which the monitor's socket takes less than 300 */
 #define STUBBORN "trap '' HUP; exec sleep 1000"
 
 /* A session whose program has been executed, and whose monitor is stopped. */
@@ -72,6 +73,36 @@ static void test_session_dies(void **state)
 	finish(&held, 127);
 }
 
+/*
+ * Somebody has stopped the monitor, and its session goes on all the same: with more signals
+ * than the two can have between them, and with the client's disconnection.
+ */
+static void test_stopped(void **state)
+{
+	const struct message_signal message = { SIGWINCH };
+	struct packet packet;
+
+	(void)state;
+	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "--on-disconnect", "kill"));
+	hostile_connect(&trail.hostile, trail.gateway.address, "alice", "2001");
+	hostile_send_terminal_burst(&trail.hostile, RUN_WORDS("sleep", "1000"));
+	hostile_expect(&trail.hostile, MESSAGE_STARTED, &packet);
+	packet_done(&packet);
+	cleanup_fd int monitor = family_open("dived: monitor");
+	cleanup_fd int program = family_open("sleep");
+	MUST(pidfd_send_signal(monitor, SIGSTOP, NULL, 0));
+	for (int i = 0; i < SIGNALS; i++)
+		assert_int_equal(hostile_send(&trail.hostile, MESSAGE_SIGNAL, &message,
+					      sizeof(message), NULL, 0),
+				 0);
+	hostile_close(&trail.hostile);
+	family_await_end(program);
+	MUST(pidfd_send_signal(monitor, SIGCONT, NULL, 0));
+	(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+	family_await(FAMILY_SESSION, 0);
+	gateway_stop(&trail.gateway);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
 
 int main(void)
@@ -79,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_session_gives_up),
 		TEST(test_session_dies),
+		TEST(test_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, probe_group_setup, sandbox_group_teardown);

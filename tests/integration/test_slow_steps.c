@@ -39,8 +39,8 @@ static void test_start(void **state)
 static void test_record(void **state)
 {
 	(void)state;
-	pid_t session = held_start(RUN_WORDS(HELD_OPTIONS, "--auth-timeout", "1"),
-				   RUN_WORDS("true"));
+	pid_t session =
+		held_start(RUN_WORDS(HELD_OPTIONS, "--auth-timeout", "1"), RUN_WORDS("true"));
 	cleanup_fd int pidfd = MUST_INT(pidfd_open(session, 0));
 	tracer_continue_to(session, SYS_timer_settime); /* the module has returned */
 	tracer_continue_to(session, SYS_sendto);	/* the kernel is asked, and answers late */

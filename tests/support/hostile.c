@@ -248,7 +248,8 @@ void hostile_send_answer(const struct hostile *hostile, const char *text)
 			 0);
 }
 
-void hostile_send_burst(const struct hostile *hostile, const char *const *argv, int output)
+static void send_burst(const struct hostile *hostile, const char *const *argv, int output,
+		       uint32_t flags)
 {
 	static const char *const envp[] = { "PATH=/usr/bin:/bin", "TERM=dumb", NULL };
 	static const struct message_fd numbers[] = { { 0, 0 }, { 1, 0 }, { 2, 0 } };
@@ -256,12 +257,22 @@ void hostile_send_burst(const struct hostile *hostile, const char *const *argv, 
 	cleanup_fd int root = MUST_INT(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	int fds[] = { null, output < 0 ? null : output, output < 0 ? null : output };
 
-	hostile_send_hello(hostile, 0);
+	hostile_send_hello(hostile, flags);
 	hostile_send_fds(hostile, numbers, fds, ARRAY_LEN(fds));
 	hostile_send_request(hostile,
 			     (struct message_request){ .flags = MESSAGE_REQUEST_CWD, .umask = 022 },
 			     argv, envp, &root, 1);
 	hostile_send_end(hostile);
+}
+
+void hostile_send_burst(const struct hostile *hostile, const char *const *argv, int output)
+{
+	send_burst(hostile, argv, output, 0);
+}
+
+void hostile_send_terminal_burst(const struct hostile *hostile, const char *const *argv)
+{
+	send_burst(hostile, argv, -1, MESSAGE_HELLO_TTY);
 }
 
 void hostile_expect(const struct hostile *hostile, enum message_type type, struct packet *ret)

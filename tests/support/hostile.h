@@ -67,6 +67,9 @@ void hostile_send_answer(const struct hostile *hostile, const char *text);
  */
 void hostile_send_burst(const struct hostile *hostile, const char *const *argv, int output);
 
+/* The same without a pipe, from somebody who wants a new terminal. */
+void hostile_send_terminal_burst(const struct hostile *hostile, const char *const *argv);
+
 /*
  * Receives packets until one of `type` comes, dropping NOTEs; any other type,
  * and the end of the connection, fails the test.  Release with packet_done().
