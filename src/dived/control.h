@@ -37,6 +37,7 @@ enum control_type {
 	CONTROL_RECORDED,  /* session: its end is recorded, and PAM is yet to be closed */
 	CONTROL_DONE,	   /* session: closed as well, about to exit */
 	CONTROL_SERVING,   /* to a recorder: the gateway's start is recorded, a stop will be due */
+	CONTROL_STOPPED,   /* to a recorder: that stop is in the log already */
 };
 
 struct control {

@@ -159,9 +159,8 @@ static void ready(void *context)
 /* What is left of the gateway goes; `r` is what it came to.  Return: exit status. */
 static int finish(struct serving *serving, int r)
 {
-	if (serving->started)
-		gateway_record(serving->config, false,
-			       serving->recorded ? GATEWAY_LOG : GATEWAY_BOTH);
+	if (serving->started && !serving->recorded)
+		gateway_record(serving->config, false, GATEWAY_BOTH);
 	/* Where there is a recorder still: no session was begun, and none was lost. */
 	(void)control_tell(serving->recorder, CONTROL_DONE, 0);
 	close_fd(&serving->recorder);
@@ -193,6 +192,8 @@ static void run_session(struct serving *serving, int conn, int *messages)
 	if (conn >= 0)
 		process_leave_terminal();
 	session_run(&input, &serving->result);
+	if (serving->recorded)
+		recorder_stop(serving->recorder, serving->config);
 	if (serving->result.took_pam)
 		serving->service.pamh = NULL; /* the session has ended it */
 	serving->service.occupied = 0;	      /* and let go of these */

@@ -30,6 +30,7 @@ struct recorder {
 	int session; /* its pidfd */
 	int64_t deadline;
 	bool serving; /* a start of the gateway has its record */
+	bool stopped; /* and its stop is in the log */
 	const char *gateway;
 };
 
@@ -44,6 +45,7 @@ static void listen_to(struct recorder *recorder)
 		witness_hear(&recorder->witness, &message, &fd);
 		close_fd(&fd);
 		recorder->serving = recorder->serving || message.type == CONTROL_SERVING;
+		recorder->stopped = recorder->stopped || message.type == CONTROL_STOPPED;
 		if (message.type == CONTROL_LIMIT)
 			recorder->deadline = message.value
 						     ? deadline_after((int64_t)message.value * 1000)
@@ -111,10 +113,10 @@ static void __attribute__((noreturn)) keep(struct recorder *recorder)
 	process_detach();
 	(void)!chdir("/"); /* or a file system stays busy */
 	watch(recorder);
-	/* First, as dived's own.  In the log the session has said it, unless it was lost. */
+	/* First, as dived's own. */
 	if (recorder->serving)
 		gateway_record(recorder->config, false,
-			       recorder->witness.done ? GATEWAY_KERNEL : GATEWAY_BOTH);
+			       recorder->stopped ? GATEWAY_KERNEL : GATEWAY_BOTH);
 	record(recorder);
 	_exit(0);
 }
@@ -190,4 +192,10 @@ int recorder_start(const struct config *config, int conn, int *ret, char *error,
 		(void)snprintf(error, error_size,
 			       "no process can be made to record what happens: %s", strerror(-r));
 	return r;
+}
+
+void recorder_stop(int recorder, const struct config *config)
+{
+	gateway_record(config, false, GATEWAY_LOG);
+	(void)control_tell(recorder, CONTROL_STOPPED, 0); /* or there is nobody to say it twice */
 }

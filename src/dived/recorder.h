@@ -32,3 +32,6 @@
  * Return: 0; -errno with one line in `error`.
  */
 int recorder_start(const struct config *config, int conn, int *ret, char *error, size_t error_size);
+
+/* Says in the log that the gateway has stopped, and tells the recorder that this is done. */
+void recorder_stop(int recorder, const struct config *config);

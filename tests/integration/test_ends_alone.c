@@ -7,13 +7,16 @@
 #include "family.h"
 #include "inetd.h"
 #include "text.h"
+#include "tracer.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define RECORDER "dived: recorder"
+#define OBEDIENT "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done"
 
 enum mode { ONCE, INETD, EXECUTE, MODES };
 
@@ -293,6 +296,28 @@ static void test_stop(void **state)
 	sandbox_syslog_close(&log);
 }
 
+/* Killed once all of the session is done, before anything is said of the stop. */
+static void test_killed_before_stop(void **state)
+{
+	cleanup_fd int log = sandbox_syslog_open();
+	char line[8192];
+
+	(void)state;
+	write_plain_service();
+	single_start(ONCE, OBEDIENT);
+	run_expect(single_client(), "up");
+	tracer_seize(single_dived()->pid);
+	tracer_stop(single_dived()->pid);
+	run_signal(single_client(), SIGTERM);
+	tracer_continue_to(single_dived()->pid, SYS_shutdown);
+	run_signal(single_dived(), SIGKILL);
+	expect_end();
+	(void)trail_expect(AUDIT_USER, "op=dive:stop");
+	sandbox_syslog_expect(log, "op=dive:stop", line, sizeof(line));
+	single_finish();
+	sandbox_syslog_close(&log);
+}
+
 /* dived does not wait for it. */
 static void test_recorder_is_not_waited_for(void **state)
 {
@@ -300,7 +325,7 @@ static void test_recorder_is_not_waited_for(void **state)
 	write_plain_service();
 	for (enum mode mode = 0; mode < MODES; mode++) {
 		print_message("case: %s\n", mode_names[mode]);
-		single_start(mode, "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done");
+		single_start(mode, OBEDIENT);
 		run_expect(single_client(), "up");
 		cleanup_fd int recorder = family_open(RECORDER);
 		MUST(pidfd_send_signal(recorder, SIGSTOP, NULL, 0));
@@ -343,6 +368,7 @@ int main(void)
 		TEST(test_killed_alone),
 		TEST(test_recorder_keeps_to_itself),
 		TEST(test_stop),
+		TEST(test_killed_before_stop),
 		TEST(test_recorder_is_not_waited_for),
 		TEST(test_unshared_pid_namespace),
 	};
