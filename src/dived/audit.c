@@ -106,15 +106,18 @@ struct audit_condition {
 };
 
 /*
- * Takes one packet, if one comes in time, and returns whether it answers request `seq`.  The
- * acknowledgement of the request has the same number and is not yet the answer.
+ * Takes one packet, if one comes in time, and returns whether it ends the wait: it answers
+ * request `seq`, or nothing can be received.  The acknowledgement of the request has the
+ * same number and is not yet the answer.
  */
 static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
 {
 	struct audit_reply reply;
 	int len = audit_get_reply(fd, &reply, GET_REPLY_BLOCKING, 0);
 
-	if (len <= 0 || reply.nlh->nlmsg_seq != seq)
+	if (len <= 0)
+		return len < 0 && len != -EAGAIN && len != -EINTR && len != -ENOBUFS;
+	if (reply.nlh->nlmsg_seq != seq)
 		return false;
 	if (reply.type == NLMSG_ERROR && reply.error->error != 0) {
 		ret->state = audit_state_of_error(-reply.error->error);
