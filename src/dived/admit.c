@@ -66,7 +66,8 @@ void admit_record(enum config_audit mode, const struct audit_facts *facts, int c
 		known.login_uid_kept = audit_set_login_uid(peer.login_uid) == 0 && peer.known;
 	}
 	(void)fault_set(&fault, MESSAGE_LAYER_GATEWAY, "admission", 0, "%s", text);
-	if (known.peer && audit_init(mode, &audit) == 0) {
+	if (known.peer) {
+		(void)audit_init(mode, &audit); /* or there is syslog */
 		audit_refuse(&audit, &known, &fault);
 		audit_done(&audit);
 	}

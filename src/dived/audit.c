@@ -49,21 +49,21 @@ static_assert(AUDIT_MESSAGE_TEXT_MAX < MAX_AUDIT_MESSAGE_LENGTH, "and so does li
 int audit_init(enum config_audit mode, struct audit *ret)
 {
 	static const struct timeval limit = { .tv_sec = WAIT_SECONDS };
-	cleanup_fd int fd = -1;
-
-	if (mode != CONFIG_AUDIT_OFF) {
-		/* not audit_open(3), which sets close-on-exec only afterwards */
-		fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
-		if (fd < 0 && errno != EPROTONOSUPPORT && errno != EAFNOSUPPORT &&
-		    errno != EINVAL && errno != EPERM && errno != EACCES)
-			return -errno;
-	}
+	*ret = (struct audit){ .fd = -1, .mode = mode };
+	if (mode == CONFIG_AUDIT_OFF)
+		return 0;
+	/* not audit_open(3), which sets close-on-exec only afterwards */
+	cleanup_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
+	if (fd < 0 && (errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT || errno == EINVAL ||
+		       errno == EPERM || errno == EACCES))
+		return 0;
 	/* Not poll(2), which a limit of no descriptors at all makes fail. */
-	if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
-			setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0))
-		return -errno;
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0) {
+		ret->error = errno;
+		return -ret->error;
+	}
 	ret->fd = take_fd(&fd);
-	ret->mode = mode;
 	return 0;
 }
 
@@ -93,8 +93,15 @@ static enum audit_state audit_state_of_error(int error)
 	case EAFNOSUPPORT:
 		return AUDIT_STATE_ABSENT;
 	default:
-		return AUDIT_STATE_UNKNOWN;
+		return AUDIT_STATE_FAILED;
 	}
+}
+
+/* Nothing came, or a packet that is not the kernel's, which libaudit tells by these. */
+static bool audit_passes_over(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS || error == EINVAL ||
+	       error == EPROTO || error == EBADE || error == EFBIG;
 }
 
 /* What the kernel says of its auditing; the rest of it only with a state that it knows. */
@@ -116,7 +123,7 @@ static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
 	int len = audit_get_reply(fd, &reply, GET_REPLY_BLOCKING, 0);
 
 	if (len <= 0)
-		return len < 0 && len != -EAGAIN && len != -EINTR && len != -ENOBUFS;
+		return len < 0 && !audit_passes_over(-len);
 	if (reply.nlh->nlmsg_seq != seq)
 		return false;
 	if (reply.type == NLMSG_ERROR && reply.error->error != 0) {
@@ -138,11 +145,12 @@ static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
 static struct audit_condition audit_ask(const struct audit *audit)
 {
 	int64_t deadline = deadline_after((int64_t)WAIT_SECONDS * 1000);
-	struct audit_condition condition = { .state = AUDIT_STATE_UNKNOWN };
+	struct audit_condition condition = { .state = AUDIT_STATE_FAILED };
 	int seq;
 
 	if (audit->fd < 0)
-		return (struct audit_condition){ .state = AUDIT_STATE_ABSENT };
+		return (struct audit_condition){ .state = audit->error ? AUDIT_STATE_FAILED
+								       : AUDIT_STATE_ABSENT };
 	seq = audit_request_status(audit->fd);
 	if (seq <= 0)
 		return (struct audit_condition){ .state = audit_state_of_error(seq == 0 ? EIO
@@ -173,6 +181,8 @@ static const char *audit_doubt(const struct audit *audit, const struct audit_con
 
 		if (after.state == AUDIT_STATE_DISABLED && audit->mode == CONFIG_AUDIT_AUTO)
 			return NULL;
+		if (after.state == AUDIT_STATE_FAILED)
+			return "the kernel does not answer";
 		if (after.state != AUDIT_STATE_ENABLED)
 			return audit_state_name(after.state);
 		if (before->counts && after.counts && after.lost != before->lost)
@@ -194,6 +204,8 @@ const char *audit_state_name(enum audit_state state)
 		return "disabled";
 	case AUDIT_STATE_ENABLED:
 		return "enabled";
+	case AUDIT_STATE_FAILED:
+		return "not to be found out";
 	case AUDIT_STATE_UNKNOWN:
 		break;
 	}
@@ -222,7 +234,7 @@ enum audit_demand audit_demand(enum config_audit mode, enum audit_state state, b
 	if (mode == CONFIG_AUDIT_OFF)
 		return AUDIT_DEMAND_NONE;
 	if (state != AUDIT_STATE_ENABLED) {
-		if (mode == CONFIG_AUDIT_REQUIRE)
+		if (mode == CONFIG_AUDIT_REQUIRE || state == AUDIT_STATE_FAILED)
 			return AUDIT_DEMAND_REFUSE_STATE;
 		return state == AUDIT_STATE_UNKNOWN ? AUDIT_DEMAND_TRY : AUDIT_DEMAND_NONE;
 	}
@@ -250,7 +262,7 @@ static int audit_send_record(const struct audit *audit, int type, const struct r
 	int seq;
 
 	if (audit->fd < 0)
-		return -EPROTONOSUPPORT;
+		return audit->error ? -audit->error : -EPROTONOSUPPORT;
 	seq = audit_log_user_message(audit->fd, type, record->text, "?", "?", audit_terminal(tty),
 				     success);
 	if (seq > 0)
@@ -272,7 +284,8 @@ static void audit_send_or_log(const struct audit *audit, int type, const struct 
 		return;
 	before = audit_ask(audit);
 	error = audit_send_record(audit, type, record, tty, success);
-	if (audit->mode != CONFIG_AUDIT_REQUIRE && before.state != AUDIT_STATE_ENABLED)
+	if (audit->mode != CONFIG_AUDIT_REQUIRE && before.state != AUDIT_STATE_ENABLED &&
+	    before.state != AUDIT_STATE_FAILED)
 		return;
 	why = error < 0 ? strerror(-error) : audit_doubt(audit, &before);
 	if (why)
@@ -363,7 +376,7 @@ static void audit_log_spawn(const struct audit_facts *facts,
 
 int audit_spawn(const struct audit *audit, const struct audit_facts *facts, struct fault *fault)
 {
-	struct audit_condition before = { .state = AUDIT_STATE_UNKNOWN };
+	struct audit_condition before = { .state = AUDIT_STATE_ABSENT };
 	struct record_namespaces namespaces;
 	enum audit_demand demand;
 	const char *why;
@@ -373,8 +386,11 @@ int audit_spawn(const struct audit *audit, const struct audit_facts *facts, stru
 		before = audit_ask(audit);
 	demand = audit_demand(audit->mode, before.state, facts->login_uid_kept);
 	if (demand == AUDIT_DEMAND_REFUSE_STATE)
-		return fault_set(fault, MESSAGE_LAYER_AUDIT, "state", 0,
-				 "auditing is required, and is %s", audit_state_name(before.state));
+		return fault_set(fault, MESSAGE_LAYER_AUDIT, "state", 0, "%s %s",
+				 audit->mode == CONFIG_AUDIT_REQUIRE
+					 ? "auditing is required, and is"
+					 : "whether the kernel audits is",
+				 audit_state_name(before.state));
 	if (demand == AUDIT_DEMAND_REFUSE_LOGIN_UID)
 		return fault_set(fault, MESSAGE_LAYER_AUDIT, "loginuid", 0,
 				 "the client's login uid cannot be carried over");

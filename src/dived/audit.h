@@ -29,6 +29,7 @@ enum audit_state {
 	AUDIT_STATE_DISABLED, /* the kernel says: off */
 	AUDIT_STATE_ENABLED,
 	AUDIT_STATE_UNKNOWN, /* sends work, the question is refused (EPERM) */
+	AUDIT_STATE_FAILED,  /* the socket does not work, or the kernel did not answer in time */
 };
 
 /*
@@ -36,7 +37,8 @@ enum audit_state {
  * one socket between them would read each other's.
  */
 struct audit {
-	int fd; /* NETLINK_AUDIT; owned; -1 for none */
+	int fd;	   /* NETLINK_AUDIT; owned; -1 for none */
+	int error; /* why none could be made, though there is audit: positive errno; else 0 */
 	enum config_audit mode;
 };
 
@@ -82,11 +84,13 @@ struct audit_facts {
 /*
  * Opens the descriptor unless mode is off.  A kernel without audit, or without
  * permission, gives fd -1 and success; the state tells.
+ * Return: 0; -errno, which *ret remembers: whoever records all the same does so in syslog,
+ * and says there that the kernel's record is missing.
  */
 int audit_init(enum config_audit mode, struct audit *ret);
 void audit_done(struct audit *audit);
 
-/* Asks the kernel; waits at most 5 s for the answer, after which the state is unknown. */
+/* Asks the kernel; waits some 5 s for the answer. */
 enum audit_state audit_query(const struct audit *audit);
 
 /* Returns the word for a state: "enabled". */
@@ -97,7 +101,7 @@ enum audit_demand {
 	AUDIT_DEMAND_NONE,	       /* syslog alone */
 	AUDIT_DEMAND_TRY,	       /* send; a failure is tolerated */
 	AUDIT_DEMAND_WRITE,	       /* send; a failure refuses the spawn */
-	AUDIT_DEMAND_REFUSE_STATE,     /* refuse: a record is required and the kernel takes none */
+	AUDIT_DEMAND_REFUSE_STATE,     /* refuse: a record is, or may be, due and cannot be had */
 	AUDIT_DEMAND_REFUSE_LOGIN_UID, /* refuse: the record would name the wrong human */
 };
 

@@ -26,7 +26,7 @@
 enum control_type {
 	CONTROL_HELLO = 1, /* session: one descriptor, its own pidfd */
 	CONTROL_GO,	   /* listener: read the request */
-	CONTROL_FACTS,	   /* session: id, account, login_uid; may repeat */
+	CONTROL_FACTS,	   /* session: id, account, login_uid, value 1: for sure; may repeat */
 	CONTROL_ASK,	   /* session: an answer is about to be tried */
 	CONTROL_GRANT,	   /* listener: try it */
 	CONTROL_RESULT,	   /* session: value 0 success, else delay in ms after a failed attempt */

@@ -266,13 +266,10 @@ bool gateway_is_unrecorded(const struct config *config)
 int gateway_check_audit(const struct config *config, bool warn, enum audit_state *ret, char *error,
 			size_t size)
 {
-	struct audit audit = { .fd = -1 };
-	enum audit_state state = AUDIT_STATE_ABSENT;
+	struct audit audit;
+	enum audit_state state;
 
-	if (audit_init((enum config_audit)config->audit, &audit)) {
-		(void)snprintf(error, size, "no audit socket can be made");
-		return -EINVAL;
-	}
+	(void)audit_init((enum config_audit)config->audit, &audit);
 	state = audit_query(&audit);
 	audit_done(&audit);
 	/* Else every single spawn would be refused. */
@@ -285,6 +282,13 @@ int gateway_check_audit(const struct config *config, bool warn, enum audit_state
 		if (!capability_has(place.effective, CAP_AUDIT_WRITE))
 			return lacks(&place, "dived lacks CAP_AUDIT_WRITE, to write audit records "
 					     "(--audit off does without)");
+	}
+	if (config->audit == CONFIG_AUDIT_AUTO && state == AUDIT_STATE_FAILED) {
+		(void)snprintf(error, size,
+			       "whether the kernel audits is %s (--audit off does "
+			       "without)",
+			       audit_state_name(state));
+		return -EINVAL;
 	}
 	if (config->audit == CONFIG_AUDIT_REQUIRE && state != AUDIT_STATE_ENABLED) {
 		(void)snprintf(error, size, "--audit require: kernel auditing is %s",
@@ -311,8 +315,7 @@ void gateway_record(const struct config *config, bool start, enum gateway_sinks 
 	struct audit audit;
 	size_t total = config_describe(config, text, sizeof(text));
 
-	if (audit_init(mode, &audit))
-		return; /* said at start-up */
+	(void)audit_init(mode, &audit); /* or there is the log */
 	audit_gateway(&audit, config->address, start, text, total, sinks & GATEWAY_LOG);
 	audit_done(&audit);
 }

@@ -57,7 +57,9 @@ void introduce_program(const struct session *session, int pidfd)
 /* What the listener needs for the record if this process dies. */
 static void tell_facts(const struct session *session)
 {
-	struct control message = { .type = CONTROL_FACTS, .login_uid = session->peer.login_uid };
+	struct control message = { .type = CONTROL_FACTS,
+				   .value = session->peer.known,
+				   .login_uid = session->peer.login_uid };
 
 	(void)snprintf(message.id, sizeof(message.id), "%s", session->id);
 	(void)snprintf(message.account, sizeof(message.account), "%s", session->account);

@@ -304,6 +304,8 @@ void record_exit(enum record_style style, const struct audit_facts *facts,
 	else
 		record_add(ret, " %s=%d", end->signalled ? "sig" : "exit", end->value);
 	record_add(ret, " duration_ms=%" PRId64, end->duration_ms);
+	if (end->fault != NULL)
+		record_add_text(ret, "reason", end->fault->text, RECORD_REASON_MAX);
 	record_add_command(ret, facts);
 }
 
@@ -313,6 +315,7 @@ void record_lost(enum record_style style, const struct audit_facts *facts, const
 	record_begin(ret, style, "dive:lost");
 	record_add_result(ret, false);
 	record_add_who(ret, facts);
+	record_add_kept(ret, facts);
 	record_add(ret, " program=%s", program); /* a word of ours */
 	record_add_text(ret, "reason", what, RECORD_REASON_MAX);
 }

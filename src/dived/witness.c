@@ -22,6 +22,7 @@ void witness_hear(struct witness *witness, const struct control *message, int *f
 	switch (message->type) {
 	case CONTROL_FACTS:
 		witness->peer.login_uid = message->login_uid;
+		witness->peer.known = message->value != 0;
 		close_fd(&witness->peer.pidfd); /* nothing is left to be found out */
 		(void)snprintf(witness->id, sizeof(witness->id), "%s", message->id);
 		(void)snprintf(witness->account, sizeof(witness->account), "%s", message->account);
@@ -79,7 +80,7 @@ bool witness_owes(struct witness *witness, const char *gateway)
 
 void witness_write(struct witness *witness, enum config_audit mode, const char *gateway)
 {
-	const struct audit_facts facts = {
+	struct audit_facts facts = {
 		.id = witness->id, /* filled below, if need be */
 		.gateway = gateway,
 		.account = witness->account[0] ? witness->account : NULL,
@@ -94,10 +95,11 @@ void witness_write(struct witness *witness, enum config_audit mode, const char *
 	if (witness->peer.pidfd >= 0)
 		peer_read_process(&witness->peer); /* or it has gone */
 	if (witness->id[0] == '\0')
-		(void)audit_new_id(witness->id);	    /* or there is none */
-	(void)audit_set_login_uid(witness->peer.login_uid); /* else the record says dived's own */
-	if (audit_init(mode, &audit))
-		return;
+		(void)audit_new_id(witness->id); /* or there is none */
+	/* Else the record says dived's own. */
+	facts.login_uid_kept =
+		audit_set_login_uid(witness->peer.login_uid) == 0 && witness->peer.known;
+	(void)audit_init(mode, &audit); /* or there is syslog */
 	if (witness->outlived)
 		audit_exit(&audit, &facts, &end);
 	else

@@ -237,6 +237,7 @@ static void test_exit_records(void **state)
 		trail_assert(text, "acct", "alice");
 		trail_assert(text, cases[i].field, cases[i].value);
 		assert_false(audit_has_field(text, strcmp(cases[i].field, "sig") ? "sig" : "exit"));
+		assert_int_equal(audit_has_field(text, "reason"), cases[i].layer != NULL);
 		(void)audit_field(text, "duration_ms", duration, sizeof(duration));
 		assert_int_equal(parse_uint(duration, 0, 60000, &milliseconds), 0);
 		trail_assert(text, "res", cases[i].layer ? "failed" : "success");

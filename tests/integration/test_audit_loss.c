@@ -179,15 +179,17 @@ static void test_no_permission_is_no_start(void **state)
 
 /* --- a socket that fails ------------------------------------------------------------ */
 
-/* The question is answered: it is short.  libpam's own socket has a low number. */
-static void serve_failing(int error, const char *mode)
+#define RECORD_ONLY ",2>200" /* the question is answered: it is short */
+
+/* libpam's own socket has a low number. */
+static void serve_failing(int error, const char *mode, const char *what)
 {
 	char service[1024];
 
 	(void)snprintf(service, sizeof(service),
 		       PROBE_SERVICE "session required " PROBE_PATH
-				     " only=open client=alice fail-here=%d,%d,5=12,0>1023,2>200\n",
-		       SYS_sendto, error); /* fits */
+				     " only=open client=alice fail-here=%d,%d,5=12,0>1023%s\n",
+		       SYS_sendto, error, what); /* fits */
 	sandbox_service("probe", service);
 	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "-x", "probe", "--audit", mode));
 }
@@ -205,7 +207,7 @@ static void test_the_socket_fails(void **state)
 		char step[64];
 
 		print_message("case: %s, %s\n", strerror(error), mode);
-		serve_failing(error, mode);
+		serve_failing(error, mode, RECORD_ONLY);
 		probe_forget();
 		assert_refused("the audit record cannot be written: ");
 		probe_assert_phases("account establish open close delete");
@@ -214,6 +216,32 @@ static void test_the_socket_fails(void **state)
 		gateway_expect_log(&trail.gateway, "audit record not written (");
 		trail_expect_none(AUDIT_USER_CMD, "op=dive:");
 		/* Only that session was ill. */
+		gateway_expect_served(&trail.gateway, "carol", "bob");
+		gateway_stop(&trail.gateway);
+	}
+}
+
+/* Neither a question nor a record can be sent, by the session that has to decide. */
+static void test_the_socket_fails_altogether(void **state)
+{
+	static const int errors[] = { ENOBUFS, ENOMEM, EAGAIN, EBADF };
+	static const char *const modes[] = { "auto", "require" };
+	static const char *const says[] = {
+		"whether the kernel audits is not to be found out",
+		"auditing is required, and is not to be found out",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(errors) * ARRAY_LEN(modes); i++) {
+		int error = errors[i / ARRAY_LEN(modes)];
+		size_t mode = i % ARRAY_LEN(modes);
+
+		print_message("case: %s, %s\n", strerror(error), modes[mode]);
+		serve_failing(error, modes[mode], "");
+		assert_refused(says[mode]);
+		gateway_expect_log(&trail.gateway, "layer=audit step=state errno=0 ");
+		gateway_expect_log(&trail.gateway, "audit record not written (");
+		trail_expect_none(AUDIT_USER_CMD, "op=dive:");
 		gateway_expect_served(&trail.gateway, "carol", "bob");
 		gateway_stop(&trail.gateway);
 	}
@@ -362,13 +390,10 @@ static int setup(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_auto_goes_on_when_turned_off),
-		TEST(test_turned_off_while_a_program_runs),
-		TEST(test_no_permission_to_ask),
-		TEST(test_no_permission_when_turned_on),
-		TEST(test_no_permission_is_no_start),
-		TEST(test_the_socket_fails),
-		TEST(test_the_queue_is_full),
+		TEST(test_auto_goes_on_when_turned_off), TEST(test_turned_off_while_a_program_runs),
+		TEST(test_no_permission_to_ask),	 TEST(test_no_permission_when_turned_on),
+		TEST(test_no_permission_is_no_start),	 TEST(test_the_socket_fails),
+		TEST(test_the_socket_fails_altogether),	 TEST(test_the_queue_is_full),
 		TEST(test_the_rate_is_too_high),
 	};
 

@@ -139,6 +139,7 @@ static void expect_fate(const char *program)
 				   NULL);
 	trail_assert(text, "exit", "?");
 	trail_assert(text, "auid", LOGIN_UID);
+	trail_assert(text, "auid_kept", "yes");
 	trail_assert(text, "res", "success");
 	assert_true(audit_has_field(text, "duration_ms"));
 }

@@ -161,6 +161,7 @@ static void expect_lost(int type, const char *reason)
 
 	trail_assert(text, "auid", LOGIN_UID);
 	trail_assert(text, "client_auid", LOGIN_UID);
+	trail_assert(text, "auid_kept", "yes");
 	trail_assert_number(text, "client_uid", single.mode == EXECUTE ? 0 : SANDBOX_UID_ALICE);
 	trail_assert(text, "res", "failed");
 	trail_assert_text(text, "reason", reason);

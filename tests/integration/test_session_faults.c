@@ -187,6 +187,8 @@ static void expect_stopped(const char *step)
 	assert_int_equal(family_count("sleep") + family_count("sh"), 0);
 	trail_assert(text, "step", step);
 	trail_assert(text, "res", "failed");
+	trail_assert(text, "exit", "?");
+	assert_true(audit_has_field(text, "reason"));
 }
 
 /* What poll(3) without a deadline calls, and how to tell it from one with. */

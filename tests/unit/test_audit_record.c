@@ -337,7 +337,7 @@ static void test_exit_text(void **state)
 {
 	struct peer peer = peer_example();
 	struct audit_facts facts = facts_example(&peer, NULL);
-	struct fault fault = { .layer = MESSAGE_LAYER_EXEC, .error = 2 };
+	struct fault fault = { .layer = MESSAGE_LAYER_EXEC, .error = 2, .text = "why not" };
 	struct audit_exit end = { .value = 3, .duration_ms = 1234 };
 	struct record record;
 
@@ -352,7 +352,8 @@ static void test_exit_text(void **state)
 	record_exit(RECORD_SYSLOG, &facts, &end, &record);
 	assert_non_null(strstr(record.text, "op=dive:exit res=failed "));
 	assert_non_null(strstr(record.text, " auid_kept=no "));
-	assert_non_null(strstr(record.text, " errno=2 sig=9 "));
+	assert_non_null(
+		strstr(record.text, " errno=2 sig=9 duration_ms=1234 reason=\"why not\" cmd="));
 	end = (struct audit_exit){ .unknown = true, .duration_ms = 1234 };
 	record_exit(RECORD_AUDIT, &facts, &end, &record);
 	assert_non_null(strstr(record.text, " exit=? duration_ms=1234 "));
@@ -371,7 +372,7 @@ static void test_gateway_and_lost_text(void **state)
 	record_lost(RECORD_AUDIT, &facts, "none", "killed", &record);
 	assert_string_equal(record.text, "op=dive:lost uuid=" ID " acct=\"root\" dive_id=\"" ID "\""
 					 " gateway=\"/run/dive/root\" client=\"bob\""
-					 " program=none reason=\"killed\"");
+					 " auid_kept=yes program=none reason=\"killed\"");
 }
 
 static void test_demand(void **state)
@@ -386,14 +387,17 @@ static void test_demand(void **state)
 		ROW(OFF, DISABLED, NONE, NONE),
 		ROW(OFF, ENABLED, NONE, NONE),
 		ROW(OFF, UNKNOWN, NONE, NONE),
+		ROW(OFF, FAILED, NONE, NONE),
 		ROW(AUTO, ABSENT, NONE, NONE),
 		ROW(AUTO, DISABLED, NONE, NONE),
 		ROW(AUTO, ENABLED, WRITE, REFUSE_LOGIN_UID),
 		ROW(AUTO, UNKNOWN, TRY, TRY),
+		ROW(AUTO, FAILED, REFUSE_STATE, REFUSE_STATE),
 		ROW(REQUIRE, ABSENT, REFUSE_STATE, REFUSE_STATE),
 		ROW(REQUIRE, DISABLED, REFUSE_STATE, REFUSE_STATE),
 		ROW(REQUIRE, ENABLED, WRITE, REFUSE_LOGIN_UID),
 		ROW(REQUIRE, UNKNOWN, REFUSE_STATE, REFUSE_STATE),
+		ROW(REQUIRE, FAILED, REFUSE_STATE, REFUSE_STATE),
 #undef ROW
 	};
 
@@ -421,6 +425,10 @@ static void test_spawn_without_audit(void **state)
 	assert_non_null(strstr(fault.text, "absent"));
 	audit.mode = CONFIG_AUDIT_AUTO;
 	assert_int_equal(audit_spawn(&audit, &facts, &fault), 0);
+	audit.error = ENFILE;
+	assert_int_equal(audit_query(&audit), AUDIT_STATE_FAILED);
+	assert_int_equal(audit_spawn(&audit, &facts, &fault), -EACCES);
+	assert_non_null(strstr(fault.text, "whether the kernel audits is not to be found out"));
 	assert_int_equal(audit_init(CONFIG_AUDIT_OFF, &audit), 0);
 	assert_int_equal(audit.fd, -1);
 	assert_int_equal(audit_spawn(&audit, &facts, &fault), 0);
