@@ -187,7 +187,8 @@ static void run_session(struct serving *serving, int conn, int *messages)
 		.messages = messages,
 	};
 
-	serving->recorded = serving->started && serving->recorder >= 0 &&
+	/* As the first process of a pid namespace we take the recorder along. */
+	serving->recorded = serving->started && serving->recorder >= 0 && getpid() != 1 &&
 			    control_tell(serving->recorder, CONTROL_SERVING, 0) == 0;
 	if (conn >= 0)
 		process_leave_terminal();

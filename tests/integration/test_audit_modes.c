@@ -158,6 +158,19 @@ static void test_auto_with_the_unknown(void **state)
 	gateway_stop(&trail.gateway);
 }
 
+/* There is nobody to write the stop once the first process of a pid namespace has ended. */
+static void test_stop_of_the_first_process(void **state)
+{
+	(void)state;
+	trail_serve_through(PID_NAMESPACE, RUN_WORDS("-F", "--audit", "auto"));
+	assert_true(spawns(0));
+	(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+	(void)trail_expect(AUDIT_USER, "op=dive:stop");
+	run_wait(&trail.gateway.run);
+	trail_expect_none(AUDIT_USER, "op=dive:stop");
+	gateway_kill(&trail.gateway);
+}
+
 static void test_login_uid_not_carried_over(void **state)
 {
 	static const char *const modes[] = { "auto", "require" };
@@ -408,6 +421,7 @@ int main(int argc, char **argv)
 		TEST(test_require_refuses_a_spawn),
 		TEST(test_auto_without_auditing),
 		TEST(test_auto_with_the_unknown),
+		TEST(test_stop_of_the_first_process),
 		TEST(test_login_uid_not_carried_over),
 		TEST(test_login_uid_not_carried_over_unaudited),
 		TEST(test_login_uid_is_put_back),
