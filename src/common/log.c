@@ -4,7 +4,8 @@
  * What a peer sends ends up in log lines: names, paths, commands.  So a line is
  * escaped as a whole after it has been put together, and no caller can forget
  * it.  A line is written by one write(2), so that lines of several processes do
- * not mix.  Nothing here allocates, fails or changes errno.
+ * not mix; a long one to a pipe by several, so that none waits.  Nothing here allocates, fails or
+ * changes errno.
  *
  * syslog(3) is not used for our own lines: where the syslog daemon has stopped
  * reading it blocks for ever, and with it a listener that must not block.  A
@@ -23,12 +24,15 @@
 #include "deadline.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -50,6 +54,7 @@ void log_open(const char *ident, bool use_stderr, bool use_syslog)
 {
 	if (log_sink.use_syslog)
 		closelog();
+	close_fd(&log_sink.reserved);
 	log_sink.ident = ident;
 	log_sink.use_stderr = use_stderr;
 	log_sink.use_syslog = use_syslog;
@@ -64,12 +69,21 @@ static int open_socket(void)
 	return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
+static bool connect_socket(int sock)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = LOG_SOCKET };
+
+	return sock >= 0 && connect(sock, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
 void log_reserve(int from)
 {
 	cleanup_fd int sock = log_sink.use_syslog && log_sink.reserved < 0 ? open_socket() : -1;
 
-	if (sock >= 0)
-		log_sink.reserved = fcntl(sock, F_DUPFD_CLOEXEC, from);
+	if (sock < 0)
+		return;
+	log_sink.reserved = fcntl(sock, F_DUPFD_CLOEXEC, from);
+	(void)connect_socket(log_sink.reserved); /* or nobody listens yet */
 }
 
 static int syslog_priority(enum log_level level)
@@ -84,33 +98,74 @@ static int syslog_priority(enum log_level level)
 	return priorities[level];
 }
 
-/* "<PRIORITY>Mmm dd hh:mm:ss ident[pid]: text", as the daemon of every system reads it. */
+/* Returns whether anybody is at the other end; he may not read, which loses the line. */
+static bool send_line(int sock, const char *line, size_t len)
+{
+	if (send(sock, line, len, MSG_NOSIGNAL) >= 0)
+		return true;
+	if (errno != EAGAIN)
+		return false;
+	if (deadline_poll(sock, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0)
+		(void)send(sock, line, len, MSG_NOSIGNAL); /* nobody to tell */
+	return true;
+}
+
+/*
+ * "<PRIORITY>Mmm dd hh:mm:ss ident[pid]: text", as the daemon of every system reads it.
+ * What is set aside comes first: a PAM module may have changed the root directory, and the
+ * name may lead nowhere since, or to somebody else.
+ */
 static void write_syslog(int priority, const char *text)
 {
-	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = LOG_SOCKET };
 	char line[LOG_IDENT_MAX + LOG_LINE_MAX + 64];
 	char when[32] = "";
 	time_t now = time(NULL);
 	struct tm parts;
 
-	cleanup_fd int own = open_socket();
-	int sock = own >= 0 ? own : log_sink.reserved;
-	if (sock < 0 || connect(sock, (const struct sockaddr *)&address, sizeof(address)))
-		return; /* nobody listens, which costs nothing */
 	if (localtime_r(&now, &parts))
 		(void)strftime(when, sizeof(when), "%b %e %H:%M:%S", &parts);
 	int len =
 		snprintf(line, sizeof(line), "<%d>%s %.*s[%d]: %s", LOG_AUTHPRIV | priority, when,
 			 LOG_IDENT_MAX, log_sink.ident ? log_sink.ident : "", (int)getpid(), text);
-	if (len > 0 && send(sock, line, (size_t)len, MSG_NOSIGNAL) < 0 && errno == EAGAIN &&
-	    deadline_poll(sock, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0)
-		(void)send(sock, line, (size_t)len, MSG_NOSIGNAL); /* nobody to tell */
+	if (len <= 0 || (log_sink.reserved >= 0 && send_line(log_sink.reserved, line, (size_t)len)))
+		return;
+	cleanup_fd int own = open_socket();
+	int sock = own >= 0 ? own : log_sink.reserved;
+	if (connect_socket(sock)) /* else nobody listens, which costs nothing */
+		(void)send_line(sock, line, (size_t)len);
+}
+
+/*
+ * Of a pipe poll(2) promises no more than PIPE_BUF bytes, and another process may take them
+ * first; before Linux 6.4 a pipe cannot be asked not to wait.
+ */
+static ssize_t write_some(char *line, size_t len)
+{
+	struct iovec part = { line, len < PIPE_BUF ? len : PIPE_BUF };
+	ssize_t n = pwritev2(STDERR_FILENO, &part, 1, -1, RWF_NOWAIT);
+
+	return n < 0 && errno == EOPNOTSUPP ? writev(STDERR_FILENO, &part, 1) : n;
+}
+
+static void write_pipe(char *line, size_t len)
+{
+	int64_t deadline = deadline_after(LOG_WAIT_MS);
+
+	while (len > 0 && deadline_poll(STDERR_FILENO, POLLOUT, deadline) == 0) {
+		ssize_t n = write_some(line, len);
+
+		if (n < 0 && errno != EAGAIN)
+			return;
+		line += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
 }
 
 /* Writes "ident: text\n" at once; nobody is left to tell about a failure. */
 static void write_stderr(const char *text)
 {
 	char line[LOG_IDENT_MAX + LOG_LINE_MAX + 4];
+	struct stat info;
 	int len;
 
 	if (log_sink.ident)
@@ -119,8 +174,11 @@ static void write_stderr(const char *text)
 	else
 		len = snprintf(line, sizeof(line), "%s\n", text);
 	/* A terminal stopped by ^S or a pipe nobody reads loses lines, as a stalled daemon does. */
-	if (len > 0 && deadline_poll(STDERR_FILENO, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0 &&
-	    write(STDERR_FILENO, line, (size_t)len) < 0)
+	if (len > 0 && fstat(STDERR_FILENO, &info) == 0 && S_ISFIFO(info.st_mode))
+		write_pipe(line, (size_t)len);
+	else if (len > 0 &&
+		 deadline_poll(STDERR_FILENO, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0 &&
+		 write(STDERR_FILENO, line, (size_t)len) < 0)
 		return;
 }
 

@@ -30,8 +30,9 @@ enum log_level {
 void log_open(const char *ident, bool use_stderr, bool use_syslog);
 
 /*
- * Sets a descriptor of `from` or above aside for syslog in this process, for lines that
- * must be written when no other can be had any more.  Without one lines are still tried.
+ * Sets a descriptor of `from` or above aside for syslog in this process, connected to the
+ * daemon of now: for lines that must be written when no other can be had any more, or
+ * /dev/log leads elsewhere.  Without one lines are still tried.  log_open() closes it.
  */
 void log_reserve(int from);
 

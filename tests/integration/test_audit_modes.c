@@ -225,6 +225,8 @@ static void test_limits_of_the_target(void **state)
 	static const char *const limits[] = { "* - nofile 8", "* - nofile 10\n* - fsize 0",
 					      "* - chroot /run/dive-test/jail" };
 
+	cleanup_fd int log = sandbox_syslog_open();
+
 	(void)state;
 	MUST(mkdir("/run/dive-test/jail", 0755));
 	sandbox_service("limited", SANDBOX_SERVICE
@@ -233,6 +235,7 @@ static void test_limits_of_the_target(void **state)
 	trail_serve(RUN_WORDS("-x", "limited", "--audit", "require"));
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
 		const char *text;
+		char line[8192];
 
 		print_message("case: %s\n", limits[i]);
 		sandbox_write("/run/dive-test/limits.conf", 0644, "%s\n", limits[i]);
@@ -244,9 +247,12 @@ static void test_limits_of_the_target(void **state)
 		trail_assert(text, "auid", "2001");
 		trail_assert(text, "auid_kept", "yes");
 		(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+		sandbox_syslog_expect(log, "op=dive:spawn", line, sizeof(line));
+		sandbox_syslog_expect(log, "op=dive:exit", line, sizeof(line));
 		run_done(&trail.client);
 	}
 	gateway_stop(&trail.gateway);
+	sandbox_syslog_close(&log);
 }
 
 /*

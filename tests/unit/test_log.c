@@ -16,7 +16,9 @@
 #include "log.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -24,6 +26,7 @@
 #include <sys/un.h>
 
 #define LINE_LIMIT 8192
+#define RESERVED   100
 
 /* Where the daemon is; length 0 while there is none. */
 static struct sockaddr_un daemon_address;
@@ -252,6 +255,56 @@ static void test_stalled_syslog(void **state)
 	daemon_len = 0;
 }
 
+/* What was set aside reaches the daemon it was made for, and after its end the next. */
+static void test_reserved(void **state)
+{
+	cleanup_fd int first = daemon_open();
+	char line[256];
+
+	(void)state;
+	log_open("dived", false, true);
+	log_reserve(RESERVED);
+	cleanup_fd int second = daemon_open();
+	log_error("one");
+	assert_non_null(strstr(daemon_read(first, line, sizeof(line)), ": one"));
+	assert_string_equal(daemon_read(second, line, sizeof(line)), "");
+	close_fd(&first);
+	log_error("two");
+	assert_non_null(strstr(daemon_read(second, line, sizeof(line)), ": two"));
+	log_open("dived", true, false);
+	assert_int_equal(fcntl(RESERVED, F_GETFD), -1);
+	daemon_len = 0;
+}
+
+/* A pipe that has room for some of a line takes that, and whoever logs goes on. */
+static void test_pipe_with_little_room(void **state)
+{
+	cleanup_free char *text = calloc(1, LINE_LIMIT);
+	cleanup_fd int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	char page[PIPE_BUF] = { 0 };
+	int ends[2];
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'x', LINE_LIMIT - 1);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	for (int left = fcntl(ends[1], F_GETPIPE_SZ); left > PIPE_BUF; left -= PIPE_BUF)
+		assert_int_equal(write(ends[1], page, sizeof(page)), sizeof(page));
+	log_open("dived", true, false);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	(void)alarm(20); /* instead of waiting for good */
+	log_error("%s", text);
+	(void)alarm(0);
+	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+	close_fd(&ends[1]);
+	size_t pages = 0;
+	while (read(ends[0], page, sizeof(page)) == PIPE_BUF)
+		pages++;
+	assert_true(pages > 1);
+	assert_memory_equal(page, "dived: xxx", 10);
+	close_fd(&ends[0]);
+}
+
 static void test_no_syslog(void **state)
 {
 	(void)state;
@@ -298,6 +351,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_line_to_stderr, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_line_to_syslog, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_stalled_syslog, leak_setup, leak_teardown),
+		cmocka_unit_test_setup_teardown(test_reserved, leak_setup, leak_teardown),
+		cmocka_unit_test_setup_teardown(test_pipe_with_little_room, leak_setup,
+						leak_teardown),
 		cmocka_unit_test_setup_teardown(test_no_syslog, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_long_line_is_cut, leak_setup, leak_teardown),
 		cmocka_unit_test(test_keeps_errno),
