@@ -283,17 +283,10 @@ static int explain(const struct child *child, const struct child_report *report,
 			 "the program could not be set up (%s): %s%s", step, detail, words);
 }
 
-/* Waits until the child has ended; one that is stuck in the kernel is left to init. */
-static void reap(pid_t pid, int64_t deadline)
-{
-	while (waitpid(pid, NULL, WNOHANG) == 0 && !deadline_passed(deadline))
-		(void)poll(NULL, 0, 1);
-}
-
 static void kill_and_reap(pid_t pid, pid_t *ret)
 {
 	(void)kill(pid, SIGKILL); /* our unreaped child: the id is its own */
-	reap(pid, deadline_after(2000));
+	process_reap(pid, deadline_after(2000));
 	*ret = 0;
 }
 
@@ -326,7 +319,7 @@ static int await(struct child *child, const struct child_channel *channel, pid_t
 
 	if (r > 0 && report.step == CHILD_MOVED) {
 		channel->made(channel->context, report.error); /* which may go on already */
-		reap(pid, deadline); /* it lets the other go on, and exits */
+		process_reap(pid, deadline); /* it lets the other go on, and exits */
 		pid = report.error;
 		r = receive(channel->ours, deadline, &report);
 	}

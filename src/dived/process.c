@@ -19,6 +19,7 @@
 
 #include "capability.h"
 #include "cleanup.h"
+#include "deadline.h"
 #include "log.h"
 #include "parse.h"
 
@@ -38,6 +39,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TELLTALE_UMASK 0067
@@ -374,6 +376,12 @@ bool process_forks_elsewhere(bool unknown)
 		return unknown;
 	/* There is none to be seen while it has no process: it waits for its first. */
 	return stat("/proc/self/ns/pid_for_children", &children) || children.st_ino != own.st_ino;
+}
+
+void process_reap(pid_t pid, int64_t deadline)
+{
+	while (waitpid(pid, NULL, WNOHANG) == 0 && !deadline_passed(deadline))
+		(void)poll(NULL, 0, 1);
 }
 
 bool process_lives(int pidfd)

@@ -123,6 +123,9 @@ bool process_is_apart(void);
  */
 bool process_forks_elsewhere(bool unknown);
 
+/* Waits until a child has ended, and reaps it; one that is stuck in the kernel is left. */
+void process_reap(pid_t pid, int64_t deadline);
+
 /* Whether the process of a pidfd has not ended.  Async-signal-safe. */
 bool process_lives(int pidfd);
 

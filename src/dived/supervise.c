@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "deadline.h"
 #include "monitor.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,13 +25,15 @@
 
 #define PACKET_MS 2000 /* to receive the rest of a packet that has begun */
 #define KILL_MS	  5000 /* --on-disconnect kill: from SIGTERM to SIGKILL */
+#define SILENT_MS 5000 /* for a monitor to say how a program has ended, or to exit */
 
 struct state {
 	const struct supervise *in;
-	int pidfd;
-	int conn; /* -1 once the client has gone */
+	int pidfd; /* of the program; -1 for none, and with a monitor once it has ended */
+	int conn;  /* -1 once the client has gone */
 	bool gone;
 	int64_t kill_at; /* deadline.h */
+	int64_t silent_at;
 };
 
 /* What whoever started dived -J may mean for its program.  SIGCONT acts on dived, too. */
@@ -94,8 +97,8 @@ enum supervise_delivery supervise_delivery(const struct config *config, const st
  */
 static void tell_monitor(const struct state *state, const struct monitor_message *message)
 {
-	if (monitor_tell(state->in->monitor, message) == -EAGAIN && state->in->program_fd >= 0)
-		(void)pidfd_send_signal(state->in->program_fd, message->value, NULL, 0);
+	if (monitor_tell(state->in->monitor, message) == -EAGAIN && state->pidfd >= 0)
+		(void)pidfd_send_signal(state->pidfd, message->value, NULL, 0);
 }
 
 /* A process that is gone already is no failure. */
@@ -247,8 +250,9 @@ static int listen_to_monitor(struct state *state, struct message_exited *ret)
 		*ret = (struct message_exited){ message.kind ? MESSAGE_EXIT_SIGNAL
 							     : MESSAGE_EXIT_STATUS,
 						(uint32_t)message.value };
-		while (waitpid(state->in->program, NULL, 0) < 0 && errno == EINTR)
-			; /* the monitor exits with its last word */
+		/* The monitor exits with its last word, unless somebody has stopped it. */
+		(void)kill(state->in->program, SIGKILL);
+		process_reap(state->in->program, deadline_after(SILENT_MS));
 		return 1;
 	}
 }
@@ -332,9 +336,34 @@ static void reap_others(const struct state *state)
 	}
 }
 
+/* A program that has ended is its monitor's to tell of; but somebody may have stopped that. */
+static int watch_monitor(struct state *state, bool ended)
+{
+	if (state->in->monitor < 0)
+		return 0;
+	if (ended) {
+		state->pidfd = -1;
+		state->silent_at = deadline_after(SILENT_MS);
+	}
+	if (!deadline_passed(state->silent_at))
+		return 0;
+	(void)kill(state->in->program, SIGKILL); /* a child that is not reaped */
+	return -ETIMEDOUT;
+}
+
+static void expire(struct state *state)
+{
+	signal_program(state, SUPERVISE_GROUP, SIGKILL);
+	if (state->pidfd >= 0)
+		(void)pidfd_send_signal(state->pidfd, SIGKILL, NULL, 0); /* or it has ended */
+	kill_cgroup(state->in->cgroup);
+	state->kill_at = DEADLINE_NONE;
+}
+
 /* One turn.  Return: as look(). */
 static int turn(struct state *state, struct message_exited *ret)
 {
+	int64_t until = deadline_earlier(state->kill_at, state->silent_at);
 	struct pollfd waits[] = {
 		{ .fd = state->in->signals, .events = POLLIN },
 		{ .fd = state->pidfd, .events = POLLIN },
@@ -342,27 +371,28 @@ static int turn(struct state *state, struct message_exited *ret)
 		{ .fd = state->in->monitor, .events = POLLIN },
 	};
 
-	if (poll(waits, ARRAY_LEN(waits), deadline_left(state->kill_at)) < 0 && errno != EINTR)
+	if (poll(waits, ARRAY_LEN(waits), deadline_left(until)) < 0 && errno != EINTR)
 		return -errno;
 	drain(state);
 	if (state->in->apart)
 		reap_others(state);
 	if (waits[2].revents && state->conn >= 0)
 		serve_client(state);
-	if (deadline_passed(state->kill_at)) {
-		signal_program(state, SUPERVISE_GROUP, SIGKILL);
-		kill_cgroup(state->in->cgroup);
-		state->kill_at = DEADLINE_NONE;
-	}
-	return look(state, ret);
+	if (deadline_passed(state->kill_at))
+		expire(state);
+	int r = look(state, ret);
+	return r ? r : watch_monitor(state, waits[1].revents != 0);
 }
 
 int supervise_run(const struct supervise *supervise, struct message_exited *ret, bool *ret_gone)
 {
-	cleanup_fd int pidfd = pidfd_open(supervise->program, 0);
-	struct state state = {
-		.in = supervise, .pidfd = pidfd, .conn = supervise->conn, .kill_at = DEADLINE_NONE
-	};
+	bool direct = supervise->monitor < 0;
+	cleanup_fd int own = direct ? pidfd_open(supervise->program, 0) : -1;
+	struct state state = { .in = supervise,
+			       .pidfd = direct ? own : supervise->program_fd,
+			       .conn = supervise->conn,
+			       .kill_at = DEADLINE_NONE,
+			       .silent_at = DEADLINE_NONE };
 	int r;
 
 	/* A limit set by PAM may leave no number for a pidfd: the id of an unreaped child does

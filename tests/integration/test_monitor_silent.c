@@ -73,31 +73,88 @@ static void test_session_dies(void **state)
 	finish(&held, 127);
 }
 
+/* The packet has the terminal's master, whose close would hang up, and wake, the monitor. */
+static void start_on_terminal(struct packet *ret)
+{
+	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "--on-disconnect", "kill"));
+	hostile_connect(&trail.hostile, trail.gateway.address, "alice", "2001");
+	hostile_send_terminal_burst(&trail.hostile, RUN_WORDS("sleep", "1000"));
+	hostile_expect(&trail.hostile, MESSAGE_STARTED, ret);
+}
+
+/* It has said how the program has ended, and does not exit. */
+static void test_last_word(void **state)
+{
+	struct packet started, packet;
+
+	(void)state;
+	start_on_terminal(&started);
+	pid_t monitor = family_find("dived: monitor");
+	tracer_seize(monitor);
+	tracer_stop(monitor);
+	family_kill("sleep");
+	tracer_continue_to(monitor, SYS_sendmsg);
+	tracer_step(monitor);
+	tracer_await_end(monitor);
+	trail_assert(trail_expect(AUDIT_USER_END, "op=dive:exit"), "sig", "9");
+	hostile_expect(&trail.hostile, MESSAGE_EXITED, &packet);
+	packet_done(&packet);
+	packet_done(&started);
+	hostile_close(&trail.hostile);
+	family_await(FAMILY_SESSION, 0);
+	gateway_stop(&trail.gateway);
+}
+
+/* A program on a terminal whose monitor somebody has stopped. */
+static void start_stopped(struct packet *ret, int *ret_monitor, int *ret_program)
+{
+	start_on_terminal(ret);
+	*ret_monitor = family_open("dived: monitor");
+	*ret_program = family_open("sleep");
+	MUST(pidfd_send_signal(*ret_monitor, SIGSTOP, NULL, 0));
+}
+
+/* That it ends is seen, and recorded; how, nobody can tell. */
+static void test_stopped_while_program_ends(void **state)
+{
+	struct packet started;
+	cleanup_fd int monitor = -1;
+	cleanup_fd int program = -1;
+
+	(void)state;
+	start_stopped(&started, &monitor, &program);
+	MUST(pidfd_send_signal(program, SIGKILL, NULL, 0));
+	const char *text = trail_expect(AUDIT_USER_END, "op=dive:exit");
+	trail_assert(text, "step", "wait");
+	trail_assert(text, "exit", "?");
+	hostile_expect_refused(&trail.hostile, MESSAGE_LAYER_SESSION);
+	packet_done(&started);
+	hostile_close(&trail.hostile);
+	family_await_end(monitor);
+	family_await(FAMILY_SESSION, 0);
+	gateway_stop(&trail.gateway);
+}
+
 /*
- * Somebody has stopped the monitor, and its session goes on all the same: with more signals
- * than the two can have between them, and with the client's disconnection.
+ * The session goes on all the same: with more signals than the two can have between them, and
+ * with the client's disconnection.
  */
 static void test_stopped(void **state)
 {
 	const struct message_signal message = { SIGWINCH };
-	struct packet packet;
+	struct packet started;
+	cleanup_fd int monitor = -1;
+	cleanup_fd int program = -1;
 
 	(void)state;
-	trail_serve(RUN_WORDS("-u", "bob", "-a", "never", "--on-disconnect", "kill"));
-	hostile_connect(&trail.hostile, trail.gateway.address, "alice", "2001");
-	hostile_send_terminal_burst(&trail.hostile, RUN_WORDS("sleep", "1000"));
-	hostile_expect(&trail.hostile, MESSAGE_STARTED, &packet);
-	packet_done(&packet);
-	cleanup_fd int monitor = family_open("dived: monitor");
-	cleanup_fd int program = family_open("sleep");
-	MUST(pidfd_send_signal(monitor, SIGSTOP, NULL, 0));
+	start_stopped(&started, &monitor, &program);
 	for (int i = 0; i < SIGNALS; i++)
 		assert_int_equal(hostile_send(&trail.hostile, MESSAGE_SIGNAL, &message,
 					      sizeof(message), NULL, 0),
 				 0);
 	hostile_close(&trail.hostile);
 	family_await_end(program);
-	MUST(pidfd_send_signal(monitor, SIGCONT, NULL, 0));
+	packet_done(&started);
 	(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
 	family_await(FAMILY_SESSION, 0);
 	gateway_stop(&trail.gateway);
@@ -110,7 +167,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_session_gives_up),
 		TEST(test_session_dies),
+		TEST(test_last_word),
 		TEST(test_stopped),
+		TEST(test_stopped_while_program_ends),
 	};
 
 	return cmocka_run_group_tests(tests, probe_group_setup, sandbox_group_teardown);

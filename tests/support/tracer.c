@@ -3,9 +3,12 @@
  */
 #include "tracer.h"
 
+#include "cleanup.h"
+#include "family.h"
 #include "must.h"
 
 #include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -48,6 +51,21 @@ void tracer_continue_to(pid_t pid, long number)
 		(void)await_stop(pid);
 		MUST(ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info));
 	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != (uint64_t)number);
+}
+
+void tracer_step(pid_t pid)
+{
+	MUST(ptrace(PTRACE_SYSCALL, pid, NULL, NULL));
+}
+
+void tracer_await_end(pid_t pid)
+{
+	cleanup_fd int pidfd = MUST_INT(pidfd_open(pid, 0));
+	int status = 0;
+
+	family_await_end(pidfd);
+	assert_int_equal(MUST(waitpid(pid, &status, __WALL)), pid);
+	assert_false(WIFSTOPPED(status));
 }
 
 void tracer_detach(pid_t pid)

@@ -25,6 +25,12 @@ void tracer_continue(pid_t pid);
 /* The same as far as its next system call of this number, before which it is stopped. */
 void tracer_continue_to(pid_t pid, long number);
 
+/* Lets it make the call that it is stopped before: after that it stops again, if it lives. */
+void tracer_step(pid_t pid);
+
+/* Waits until a traced process has ended (10 s), and lets go of it. */
+void tracer_await_end(pid_t pid);
+
 /* Lets a stopped process go for good. */
 void tracer_detach(pid_t pid);
 
