@@ -14,6 +14,7 @@
 #include "listener_internal.h"
 #include "log.h"
 #include "namespace.h"
+#include "process.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -23,9 +24,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define SPARE	   64 /* connections that wait for a process that refuses them */
 #define EVENTS_MAX 64
@@ -168,20 +171,34 @@ static int64_t next_deadline(const struct listener *listener)
 		next = deadline_earlier(next, listener->accept_at);
 	if (listener->hand_at)
 		next = deadline_earlier(next, listener->hand_at);
+	return next;
+}
+
+static void wait_for_events(struct listener *listener, int64_t next)
+{
+	struct epoll_event events[EVENTS_MAX];
+
 	for (size_t i = 0; i < listener->used; i++)
 		next = deadline_earlier(next, connection_next(&listener->connections[i]));
-	return next;
+	int count = epoll_wait(listener->epoll, events, EVENTS_MAX, deadline_left(next));
+
+	for (int i = 0; i < count; i++)
+		dispatch(listener, &events[i]);
+}
+
+static void connections_timers(struct listener *listener, int64_t now)
+{
+	for (size_t i = 0; i < listener->used; i++)
+		connection_timers(listener, &listener->connections[i], now);
+	while (listener->used > 0 &&
+	       listener->connections[listener->used - 1].state == CONNECTION_FREE)
+		listener->used--;
 }
 
 static void turn(struct listener *listener)
 {
-	struct epoll_event events[EVENTS_MAX];
-	int count = epoll_wait(listener->epoll, events, EVENTS_MAX,
-			       deadline_left(next_deadline(listener)));
-
 	/* Sessions first: what they free can be taken by who waits in the queue. */
-	for (int i = 0; i < count; i++)
-		dispatch(listener, &events[i]);
+	wait_for_events(listener, next_deadline(listener));
 	listener_names_timers(listener);
 	if (listener->resolve && !listener->names.pid)
 		listener_names_start(listener);
@@ -190,11 +207,7 @@ static void turn(struct listener *listener)
 	int64_t now = deadline_now();
 	listener->hand_at = 0;
 	listener_template_timers(listener, now);
-	for (size_t i = 0; i < listener->used; i++)
-		connection_timers(listener, &listener->connections[i], now);
-	while (listener->used > 0 &&
-	       listener->connections[listener->used - 1].state == CONNECTION_FREE)
-		listener->used--;
+	connections_timers(listener, now);
 	if (!listener->accepting && listener->accept_at <= now)
 		listener_accepting(listener, true);
 }
@@ -230,6 +243,48 @@ static void close_sockets(struct gateway_sockets *sockets)
 }
 
 /*
+ * Sessions outlive their gateway, and one that is lost then must have its record all the same.
+ * So a process goes on listening to them, as the listener did, until the last has ended.
+ * It holds nothing else.
+ */
+static void __attribute__((noreturn)) keep_listening(struct listener *listener)
+{
+	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only */
+	(void)process_pass_over();	/* what a service manager sends to all does not end it */
+	(void)signal(SIGCHLD, SIG_IGN); /* disposable processes are reaped by the kernel */
+	process_detach();
+	(void)!chdir("/"); /* or a file system stays busy */
+	listener->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < listener->used; i++)
+		connection_watch(listener, &listener->connections[i]);
+	connections_timers(listener, deadline_now());
+	while (listener->epoll >= 0 && listener->used > 0) {
+		wait_for_events(listener, DEADLINE_NONE);
+		connections_timers(listener, deadline_now());
+	}
+	_exit(0);
+}
+
+/* Returns whether nobody has to be left behind, or somebody was. */
+static bool leave_recorder(struct listener *listener)
+{
+	cleanup_free int *kept = calloc(listener->used + 1, CONNECTION_FDS * sizeof(*kept));
+	size_t count = 0;
+
+	for (size_t i = 0; kept && i < listener->used; i++)
+		count += connection_list(&listener->connections[i], kept + count);
+	if (kept && count == 0)
+		return true;
+	pid_t pid = kept ? disposable_fork(kept, count) : -1;
+	if (pid == 0)
+		keep_listening(listener);
+	if (pid < 0)
+		log_error("%s: no process can be made to record what becomes of the sessions",
+			  listener->config->address);
+	return pid > 0;
+}
+
+/*
  * The sockets and connections nobody serves yet are given up by disposable
  * processes; running sessions finish by themselves.
  */
@@ -243,9 +298,12 @@ static void stop(struct listener *listener)
 
 		if (connection->conn >= 0)
 			connection_refuse(listener, connection, "the gateway is stopping");
-		connection_stop(listener, connection);
 	}
 	listener_template_stop(listener);
+	if (leave_recorder(listener))
+		return;
+	for (size_t i = 0; i < listener->used; i++)
+		connection_stop(listener, &listener->connections[i]);
 }
 
 static void listener_done(struct listener *listener)

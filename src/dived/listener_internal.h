@@ -138,6 +138,11 @@ int64_t connection_next(const struct connection *connection);
 /* The gateway stops: a record that is owed still is tried for the last time. */
 void connection_stop(struct listener *listener, struct connection *connection);
 void connection_refuse(struct listener *listener, struct connection *connection, const char *text);
+/* Fills `fds`, CONNECTION_FDS of them, with those that tell of its session; returns how many. */
+#define CONNECTION_FDS 4
+size_t connection_list(const struct connection *connection, int *fds);
+/* In another process than before, with a new epoll set; without a session it is let go of. */
+void connection_watch(struct listener *listener, struct connection *connection);
 /* The template that had it has died: connections it had not forked for wait again. */
 void connection_return(struct listener *listener, struct connection *connection);
 

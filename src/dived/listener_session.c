@@ -255,6 +255,41 @@ void connection_stop(struct listener *listener, struct connection *connection)
 	write_record(listener, connection);
 }
 
+static bool has_session(const struct connection *connection)
+{
+	return connection->state == CONNECTION_PENDING || connection->state == CONNECTION_OPEN;
+}
+
+size_t connection_list(const struct connection *connection, int *fds)
+{
+	const int all[CONNECTION_FDS] = { connection->control, connection->pidfd,
+					  connection->witness.program,
+					  connection->witness.peer.pidfd };
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all) && has_session(connection); i++)
+		if (all[i] >= 0)
+			fds[count++] = all[i];
+	return count;
+}
+
+void connection_watch(struct listener *listener, struct connection *connection)
+{
+	const struct witness *witness = &connection->witness;
+	uint64_t tag = tag_of(listener, connection);
+
+	if (!has_session(connection)) {
+		connection->state = CONNECTION_FREE;
+		return;
+	}
+	if (connection->control >= 0)
+		(void)listener_add(listener, connection->control, tag);
+	if (connection->pidfd >= 0)
+		(void)listener_add(listener, connection->pidfd, tag | TAG_PROCESS);
+	if (witness->running && !connection->record_at) /* else write_record() does it */
+		(void)listener_add(listener, witness->program, tag | TAG_PROGRAM);
+}
+
 /* A session has ended, or is given up: by now it can write nothing any more. */
 static void settle(struct listener *listener, struct connection *connection)
 {

@@ -10,6 +10,7 @@
 #include "trail.h"
 
 #define LOGIN_UID "30515" /* in nobody else's records: the stream is the machine's */
+#define RECORDER  "dived: recorder"
 #define PROGRAM	  "echo ran; exit 3"
 #define HELD	  "echo up; exec sleep 1000"
 

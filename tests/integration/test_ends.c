@@ -172,6 +172,65 @@ static void test_program_without_session(void **state)
 	}
 }
 
+/* A session whose gateway has been stopped is killed, or at the moment when it is. */
+static void test_lost_after_the_stop(void **state)
+{
+	(void)state;
+	for (int killed_before = 0; killed_before < 2; killed_before++) {
+		int hold;
+
+		print_message("case: killed %s the stop\n", killed_before ? "before" : "after");
+		trail_serve(RUN_WORDS("--on-disconnect", "ignore"));
+		start_held(RUN_WORDS("sh", "-c", "echo up; read end <&7; :"), &hold);
+		if (killed_before) {
+			gateway_freeze(&trail.gateway);
+			family_kill(FAMILY_SESSION);
+			gateway_signal(&trail.gateway, SIGTERM);
+			gateway_signal(&trail.gateway, SIGCONT);
+		}
+		gateway_stop(&trail.gateway);
+		if (!killed_before) {
+			MUST(kill(family_find(RECORDER), SIGTERM)); /* sent to all of a service */
+			family_kill(FAMILY_SESSION);
+		}
+		run_wait(&trail.client);
+		run_done(&trail.client);
+		close_fd(&hold);
+		expect_fate("running");
+		family_await(RECORDER, 0);
+		trail_expect_none(AUDIT_USER_END, "op=dive:exit");
+		trail_expect_none(AUDIT_USER_END, "op=dive:lost");
+		sandbox_assert_no_children();
+	}
+}
+
+/* Whoever watches over sessions ends with the last, and has nothing to say of them. */
+static void test_sessions_after_the_stop(void **state)
+{
+	struct family_fds fds;
+	int hold;
+
+	(void)state;
+	write_plain_service();
+	trail_serve(RUN_WORDS("-x", "ends"));
+	gateway_expect_served(&trail.gateway, "carol", "carol");
+	start_held(RUN_WORDS("sh", "-c", "echo up; read end <&7; exit 3"), &hold);
+	audit_stream_forget(&trail.stream);
+	gateway_stop(&trail.gateway);
+	family_list_fds(family_find(RECORDER), &fds);
+	print_message("%s", fds.text);
+	/* Standard ones, the set, the session's socket and pidfd, and that of the program. */
+	assert_int_equal(fds.count, 7);
+	close_fd(&hold);
+	run_wait(&trail.client);
+	run_assert_status(&trail.client, 3);
+	run_done(&trail.client);
+	(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
+	family_await(RECORDER, 0);
+	trail_expect_none(AUDIT_USER_END, "op=dive:lost");
+	sandbox_assert_no_children();
+}
+
 /* With a terminal of its own the monitor is the session's child, and hands the pidfd on. */
 static void test_program_on_terminal(void **state)
 {
@@ -321,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_behind_a_listener),	TEST(test_listener_gone),
 		TEST(test_killed_at_once),	TEST(test_program_without_session),
+		TEST(test_lost_after_the_stop), TEST(test_sessions_after_the_stop),
 		TEST(test_program_on_terminal), TEST(test_no_process_for_a_while),
 		TEST(test_no_process_at_all),
 	};

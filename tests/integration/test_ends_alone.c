@@ -15,7 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define RECORDER "dived: recorder"
 #define OBEDIENT "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done"
 
 enum mode { ONCE, INETD, EXECUTE, MODES };
