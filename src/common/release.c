@@ -50,14 +50,13 @@ static bool close_aside(const int *fds, size_t count)
 void release_fds(int *fds, size_t count)
 {
 	int saved = errno;
-	bool aside = false;
+	bool wanted = false;
 
-	for (size_t i = 0; i < count && !aside; i++)
-		aside = may_block(fds[i]);
-	if (aside)
-		aside = close_aside(fds, count);
+	for (size_t i = 0; i < count && !wanted; i++)
+		wanted = may_block(fds[i]);
+	bool aside = wanted && close_aside(fds, count);
 	for (size_t i = 0; i < count; i++) {
-		if (!aside)
+		if (!aside && !may_block(fds[i]))
 			close_fd(&fds[i]);
 		fds[i] = -1;
 	}

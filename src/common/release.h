@@ -14,6 +14,7 @@
  * one of them might block, a child process that shares this one's table of
  * descriptors does it and is left to itself: then the numbers become free when
  * they do, and what this process has open besides stays open until that child
- * has done, even when this process ends.  Does not change errno.
+ * has done, even when this process ends.  Where no child can be made, those that might
+ * block stay open, without a name, until this process ends.  Does not change errno.
  */
 void release_fds(int *fds, size_t count);
