@@ -163,6 +163,12 @@ void audit_gateway(const struct audit *audit, const char *gateway, bool start, c
 		   size_t total, bool log);
 
 /*
+ * Whether this process has a login uid, and the kernel lets nobody replace one, whatever his
+ * capabilities: auditctl --loginuid-immutable.
+ */
+bool audit_login_uid_is_fixed(const struct audit *audit);
+
+/*
  * Carries a login uid over to the calling process (/proc/self/loginuid).  Nothing is written
  * where it is that already: each write allocates a new audit session id.
  * Return: 0 when it now is `login_uid`; -errno.

@@ -263,15 +263,53 @@ bool gateway_is_unrecorded(const struct config *config)
 	return config->mode == CONFIG_MODE_EXECUTE && config->no_pam;
 }
 
-int gateway_check_audit(const struct config *config, bool warn, enum audit_state *ret, char *error,
-			size_t size)
+int gateway_tie(struct config *config, struct namespaces *ret, char *error, size_t size)
 {
+	if (!config->unshare && !config->setns.count && !config->setns_pid.count)
+		return 0;
+	int r = namespace_tie(config, ret, error, size);
+
+	if (r == -ENOMEM)
+		(void)snprintf(error, size, "out of memory");
+	if (r)
+		return r;
+	config->namespaces = ret;
+	return ret->user_joined ? config_join_user(config, error, size) : 0;
+}
+
+static void warn_audit(const struct config *config, const struct gateway_audit *found)
+{
+	if (config->audit == CONFIG_AUDIT_AUTO && found->state != AUDIT_STATE_ENABLED)
+		log_warning("%s: kernel auditing is %s: records go to syslog%s", config->address,
+			    audit_state_name(found->state),
+			    found->state == AUDIT_STATE_UNKNOWN ? " as well" : " alone");
+	if (found->login_uid_fixed)
+		log_warning("%s: dived has a login uid of its own, which the kernel does not let "
+			    "it change (loginuid_immutable): clients with another are refused",
+			    config->address);
+}
+
+/* Asks the kernel.  With -J whoever starts dived is the client as well. */
+static struct gateway_audit ask(const struct config *config)
+{
+	struct gateway_audit found;
 	struct audit audit;
-	enum audit_state state;
 
 	(void)audit_init((enum config_audit)config->audit, &audit);
-	state = audit_query(&audit);
+	found.state = audit_query(&audit);
+	found.login_uid_fixed = config->mode != CONFIG_MODE_EXECUTE &&
+				found.state == AUDIT_STATE_ENABLED &&
+				audit_login_uid_is_fixed(&audit);
 	audit_done(&audit);
+	return found;
+}
+
+int gateway_check_audit(const struct config *config, bool warn, struct gateway_audit *ret,
+			char *error, size_t size)
+{
+	struct gateway_audit found = ask(config);
+	enum audit_state state = found.state;
+
 	/* Else every single spawn would be refused. */
 	if (state == AUDIT_STATE_ENABLED && config->audit != CONFIG_AUDIT_OFF) {
 		struct place place = { .config = config, .error = error, .size = size };
@@ -296,14 +334,11 @@ int gateway_check_audit(const struct config *config, bool warn, enum audit_state
 		return -EINVAL;
 	}
 	if (ret)
-		*ret = state;
-	if (!warn)
-		return 0;
-	warn_options(config);
-	if (config->audit == CONFIG_AUDIT_AUTO && state != AUDIT_STATE_ENABLED)
-		log_warning("%s: kernel auditing is %s: records go to syslog%s", config->address,
-			    audit_state_name(state),
-			    state == AUDIT_STATE_UNKNOWN ? " as well" : " alone");
+		*ret = found;
+	if (warn) {
+		warn_options(config);
+		warn_audit(config, &found);
+	}
 	return 0;
 }
 

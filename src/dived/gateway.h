@@ -23,8 +23,19 @@ bool gateway_is_unrecorded(const struct config *config);
  * and about the options are logged.
  * Return: 0; -EINVAL with one line in `error`.
  */
-int gateway_check_audit(const struct config *config, bool warn, enum audit_state *ret, char *error,
-			size_t size);
+struct gateway_audit {
+	enum audit_state state;
+	bool login_uid_fixed; /* clients have to have dived's own, or are refused */
+};
+int gateway_check_audit(const struct config *config, bool warn, struct gateway_audit *ret,
+			char *error, size_t size);
+
+/*
+ * Looks at the namespaces that are joined (-N, --setns-pid), and makes them the config's; those
+ * that are made come later.  *ret is released by namespaces_done(), also after a failure.
+ * Return: 0; -errno with one line in `error`.
+ */
+int gateway_tie(struct config *config, struct namespaces *ret, char *error, size_t size);
 
 /* Whether the new user namespace holds the target, if that is known by now.  As above. */
 int gateway_check_maps(const struct config *config, char *error, size_t size);

@@ -9,6 +9,7 @@
  * client of a socket (-F), the client of an inetd (-i), and none (-J).  In the
  * last three this process is the session.
  */
+#include "check.h"
 #include "cleanup.h"
 #include "config.h"
 #include "control.h"
@@ -74,24 +75,6 @@ static int fail(const struct config *config, const char *error)
 
 /* --- before anything is served ------------------------------------------------ */
 
-/* Namespaces that are joined; those that are made come with prepare(). */
-static int tie(struct serving *serving)
-{
-	struct config *config = serving->config;
-
-	if (!config->unshare && !config->setns.count && !config->setns_pid.count)
-		return 0;
-	int r = namespace_tie(config, &serving->namespaces, serving->error, ERROR_MAX);
-
-	if (r == -ENOMEM)
-		(void)snprintf(serving->error, ERROR_MAX, "out of memory");
-	if (r)
-		return r;
-	config->namespaces = &serving->namespaces;
-	return serving->namespaces.user_joined ? config_join_user(config, serving->error, ERROR_MAX)
-					       : 0;
-}
-
 /* Everything but the socket, in the order in which it can fail without a trace. */
 static int prepare(struct serving *serving)
 {
@@ -100,7 +83,7 @@ static int prepare(struct serving *serving)
 	int r = gateway_check_place(config, serving->error, ERROR_MAX);
 
 	if (r == 0)
-		r = tie(serving);
+		r = gateway_tie(config, &serving->namespaces, serving->error, ERROR_MAX);
 	/* Before any other process is made: a cgroup named here holds them all. */
 	if (r == 0)
 		r = pidfile_write(&config->pidfiles, serving->error, ERROR_MAX);
@@ -121,16 +104,24 @@ static int start_recorder(struct serving *serving, int conn)
 	return recorder_start(serving->config, conn, &serving->recorder, serving->error, ERROR_MAX);
 }
 
-/* Where this process will be the session: PAM.  With -F there is no client yet. */
+/*
+ * Where this process will be the session: PAM.  With -F there is no client yet, and the
+ * service is tried by another process: libpam writes a record of a failure for a handle that
+ * has not been used.  Where children are in another pid namespace the first is the program.
+ */
 static int prepare_single(struct serving *serving, int conn)
 {
+	const struct config *config = serving->config;
+	bool once = config->mode == CONFIG_MODE_ONCE;
 	int r = prepare(serving);
 
-	if (r == 0 && serving->config->mode != CONFIG_MODE_ONCE)
+	if (r == 0 && !once)
 		r = start_recorder(serving, conn);
 	if (r)
 		return r;
 	(void)clearenv(); /* modules see none of it; config keeps a copy */
+	if (once && !config->no_pam && !process_forks_elsewhere(true))
+		return listener_check(config, serving->error, ERROR_MAX);
 	service_load(serving->config, &serving->service);
 	if (!serving->service.broken)
 		return 0;
@@ -357,38 +348,13 @@ static int detach(struct serving *serving, struct gateway_sockets *sockets)
 
 static int check(struct config *config)
 {
-	static const char *const audit_words[] = {
-		[CONFIG_AUDIT_AUTO] = "records to the kernel where it audits, and to syslog",
-		[CONFIG_AUDIT_REQUIRE] = "nothing runs without a record in the kernel",
-		[CONFIG_AUDIT_OFF] = "records to syslog only",
-	};
-	struct serving serving = { .config = config,
-				   .namespaces = NAMESPACES_NONE,
-				   .recorder = -1 };
-	enum audit_state state = AUDIT_STATE_UNKNOWN;
-	int r = gateway_check_place(config, serving.error, ERROR_MAX);
+	char error[ERROR_MAX];
 
-	if (r == 0)
-		r = tie(&serving);
-	namespaces_done(&serving.namespaces);
-	config->namespaces = NULL;
-	if (r == 0 && !config->no_pam)
-		r = listener_check(config, serving.error, ERROR_MAX);
-	if (r == 0 && !gateway_is_unrecorded(config))
-		r = gateway_check_audit(config, false, &state, serving.error, ERROR_MAX);
-	if (r) {
-		(void)fprintf(stderr, "dived: %s\n", serving.error); /* as fail() */
+	if (check_gateway(config, stdout, error, sizeof(error))) {
+		(void)fprintf(stderr, "dived: %s\n", error); /* as fail() */
 		return STATUS_USAGE;
 	}
-	config_print(config, stdout);
-	/* All of it checked by fflush(3).  With "off" the kernel has not been asked. */
-	if (!gateway_is_unrecorded(config))
-		(void)printf("  audit: %s", audit_words[config->audit]);
-	if (!gateway_is_unrecorded(config) && config->audit != CONFIG_AUDIT_OFF)
-		(void)printf("; kernel auditing is %s", audit_state_name(state));
-	if (!gateway_is_unrecorded(config))
-		(void)printf("\n");
-	return fflush(stdout) ? STATUS_FAILURE : 0;
+	return fflush(stdout) ? STATUS_FAILURE : 0; /* which says how all of it went */
 }
 
 /* --- argv ------------------------------------------------------------------------- */

@@ -90,6 +90,39 @@ static void test_check_tells(void **state)
 	audit_stream_set_enabled(&trail.stream, true);
 }
 
+static void fix_login_uids(bool fixed)
+{
+	cleanup_fd int fd = MUST_INT(audit_open());
+
+	if (audit_set_feature(fd, AUDIT_FEATURE_LOGINUID_IMMUTABLE, fixed, 0) <= 0)
+		FAIL("the kernel does not change the feature");
+}
+
+/* A dived that has a login uid can serve nobody else then, and says so before it is tried. */
+static void test_login_uids_are_fixed(void **state)
+{
+	static const char line[] = "clients with another login uid than dived's own are refused";
+
+	(void)state;
+	fix_login_uids(true);
+	for (int own = 0; own < 2; own++) {
+		run(&trail.client,
+		    &(struct run_options){ .login_uid = own ? "2003" : NULL,
+					   .argv = RUN_WORDS(sandbox_dived(), "--check",
+							     "/run/dive-test/never.sock") });
+		run_assert_status(&trail.client, 0);
+		assert_int_equal(strstr(trail.client.out, line) != NULL, own);
+		run_done(&trail.client);
+	}
+	trail_serve(RUN_WORDS(NULL)); /* with that login uid */
+	gateway_expect_log(&trail.gateway, "clients with another are refused");
+	assert_false(spawns(77));
+	assert_non_null(strstr(trail.client.err, "the client's login uid cannot be carried over"));
+	run_done(&trail.client);
+	gateway_stop(&trail.gateway);
+	fix_login_uids(false);
+}
+
 static void test_require_refuses_the_unknown(void **state)
 {
 	struct run dived;
@@ -423,6 +456,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(test_require_refuses_to_start),
 		TEST(test_check_tells),
+		TEST(test_login_uids_are_fixed),
 		TEST(test_require_refuses_the_unknown),
 		TEST(test_require_refuses_a_spawn),
 		TEST(test_auto_without_auditing),

@@ -291,6 +291,8 @@ static void test_stop(void **state)
 		run_wait(single_dived());
 		family_await(RECORDER, 0);
 		trail_expect_none(AUDIT_USER, "op=dive:stop");
+		/* libpam's, of a handle that nobody has used. */
+		audit_stream_expect_none(&trail.stream, AUDIT_USER_ERR, "op=PAM:bad_ident", NULL);
 		single_forget();
 	}
 	sandbox_syslog_close(&log);

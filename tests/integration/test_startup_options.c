@@ -245,7 +245,8 @@ static void test_check(void **state)
 	expect_lines(print(&command, RUN_WORDS("--check", "-J", "-B", "", "--", "id")),
 		     RUN_WORDS("gateway -J\n  no client:", "\n  command: id\n",
 			       "\n  environment: dived's own\n",
-			       "\n  capability bounding set: empty\n"));
+			       "\n  capability bounding set: empty\n",
+			       "\n  audit: nothing is recorded"));
 	assert_null(strstr(command.out, "client's"));
 	run_done(&command);
 	expect_lines(print(&command, RUN_WORDS("--check", "-i", "-r", "-X", "-W")),

@@ -46,6 +46,18 @@ static int read_status(struct audit_status *ret)
 	return 0;
 }
 
+static int read_features(uint32_t *ret)
+{
+	cleanup_fd int fd = audit_open();
+	struct audit_reply reply;
+
+	if (fd < 0 || audit_request_features(fd) <= 0 ||
+	    get_answer(fd, AUDIT_GET_FEATURE, &reply) != 0)
+		return -1;
+	*ret = reply.features->features;
+	return 0;
+}
+
 static size_t size_of(const struct audit_rule_data *rule)
 {
 	return sizeof(*rule) + rule->buflen;
@@ -90,6 +102,8 @@ void audit_machine_save(struct audit_machine *ret)
 {
 	*ret = (struct audit_machine){ 0 };
 	audit_machine_status(&ret->status);
+	if (read_features(&ret->features) != 0)
+		FAIL("the kernel does not tell its audit features");
 	if (read_rules(ret) != 0)
 		FAIL("the kernel does not list its audit rules");
 }
@@ -171,10 +185,25 @@ static int restore_status(const struct audit_status *saved)
 	return done ? 0 : -1;
 }
 
+static int restore_features(uint32_t saved)
+{
+	cleanup_fd int fd = audit_open();
+	uint32_t now = 0;
+	bool done = true;
+
+	if (fd < 0 || read_features(&now) != 0)
+		return -1;
+	for (unsigned i = 0; i <= AUDIT_LAST_FEATURE; i++)
+		if ((now ^ saved) & AUDIT_FEATURE_TO_MASK(i))
+			done &= audit_set_feature(fd, i, saved >> i & 1, 0) > 0;
+	return done ? 0 : -1;
+}
+
 int audit_machine_restore(const struct audit_machine *saved)
 {
 	int rules = restore_rules(saved);
 	int status = restore_status(&saved->status);
+	int features = restore_features(saved->features);
 
-	return rules == 0 && status == 0 ? 0 : -1;
+	return rules == 0 && status == 0 && features == 0 ? 0 : -1;
 }

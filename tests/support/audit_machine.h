@@ -14,6 +14,7 @@
 
 struct audit_machine {
 	struct audit_status status;
+	uint32_t features; /* bits of AUDIT_FEATURE_* */
 	struct audit_rule_data **rules;
 	size_t count;
 };
@@ -23,7 +24,7 @@ void audit_machine_save(struct audit_machine *ret);
 
 /*
  * Sets what differs from `saved`: whether auditing is enabled, what happens on failure, the
- * length of the queue and how long senders wait for it, and the rate.  Rules that are not
+ * length of the queue and how long senders wait for it, the rate, and features.  Rules that are not
  * in it are taken away if their key is one of ours: another may be an administrator's.
  * Return: 0; -1 when something could not be done.  Fails no test: see audit_stream.c.
  */
