@@ -10,27 +10,28 @@
 #include "deadline.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define WATCHDOG_SIGNAL (SIGRTMIN + 3)
 
-static const char *const phase_names[PHASE_END] = {
-	[PHASE_NONE] = "nothing",
-	[PHASE_NAMES] = "name service",
-	[PHASE_AUTHENTICATE] = "authentication",
-	[PHASE_ACCOUNT] = "account check",
-	[PHASE_PASSWORD] = "password change",
-	[PHASE_CREDENTIALS] = "credentials",
-	[PHASE_OPEN] = "session opening",
-	[PHASE_CLOSE] = "session closing",
+#define MODULE		"a PAM module did not return in time "
+
+static const char *const phase_texts[PHASE_END] = {
+	[PHASE_NONE] = "nothing was waited for",
+	[PHASE_NAMES] = "a name service did not answer in time",
+	[PHASE_AUTHENTICATE] = MODULE "(authentication)",
+	[PHASE_ACCOUNT] = MODULE "(account check)",
+	[PHASE_PASSWORD] = MODULE "(password change)",
+	[PHASE_CREDENTIALS] = MODULE "(credentials)",
+	[PHASE_OPEN] = MODULE "(session opening)",
+	[PHASE_CLOSE] = MODULE "(session closing)",
 };
 
-const char *phase_name(enum phase phase)
+const char *phase_hung(enum phase phase)
 {
-	return phase >= 0 && phase < PHASE_END ? phase_names[phase] : "unknown";
+	return phase_texts[phase >= 0 && phase < PHASE_END ? phase : PHASE_NONE];
 }
 
 /* Async-signal-safe: send(2) and _exit(2) on data made beforehand. */
@@ -125,16 +126,10 @@ int watchdog_arm(struct watchdog *watchdog, enum phase phase, unsigned seconds)
 							    ? MESSAGE_LAYER_AUTHENTICATION
 							    : MESSAGE_LAYER_SESSION,
 					   .status = FAULT_STATUS_REFUSED };
-	char text[128];
 
 	if (phase == PHASE_ACCOUNT || phase == PHASE_NAMES)
 		refused.layer = MESSAGE_LAYER_ACCOUNT;
-	if (phase == PHASE_NAMES)
-		(void)snprintf(text, sizeof(text), "a name service did not answer in time");
-	else
-		(void)snprintf(text, sizeof(text), "a PAM module did not return in time (%s)",
-			       phase_name(phase));
-	compose(watchdog, MESSAGE_REFUSED, &refused, sizeof(refused), text);
+	compose(watchdog, MESSAGE_REFUSED, &refused, sizeof(refused), phase_hung(phase));
 	return start(watchdog, phase, seconds);
 }
 

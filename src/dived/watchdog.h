@@ -57,5 +57,5 @@ int watchdog_arm_exited(struct watchdog *watchdog, enum phase phase, unsigned se
 
 void watchdog_disarm(struct watchdog *watchdog);
 
-/* Returns the phase in words: "account check". */
-const char *phase_name(enum phase phase);
+/* Returns what is said of a phase that hung, to the client and in the record. */
+const char *phase_hung(enum phase phase);

@@ -38,7 +38,7 @@ void witness_hear(struct witness *witness, const struct control *message, int *f
 		witness->admitted = true;
 		break;
 	case CONTROL_HUNG:
-		witness->lost = phase_name((enum phase)message->value);
+		witness->lost = phase_hung((enum phase)message->value);
 		break;
 	case CONTROL_RECORDED:
 		witness->recorded = true;

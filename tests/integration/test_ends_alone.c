@@ -144,10 +144,12 @@ static const struct {
 	int type;
 	const char *reason;
 } losses[] = {
-	{ PROBE_PATH " only=authenticate hang", AUDIT_USER_AUTH, "authentication" },
+	{ PROBE_PATH " only=authenticate hang", AUDIT_USER_AUTH,
+	  "a PAM module did not return in time (authentication)" },
 	{ HOSTILE_PATH " only=authenticate exit", AUDIT_USER_AUTH, "died" },
 	{ PROBE_PATH " only=authenticate kill", AUDIT_USER_AUTH, "died" },
-	{ PROBE_PATH " only=establish hang", AUDIT_USER_END, "credentials" },
+	{ PROBE_PATH " only=establish hang", AUDIT_USER_END,
+	  "a PAM module did not return in time (credentials)" },
 	{ HOSTILE_PATH " only=open crash", AUDIT_USER_END, "died" },
 	{ PROBE_PATH " only=authenticate hang=deaf", AUDIT_USER_AUTH,
 	  "killed: it outlived its time" },

@@ -29,13 +29,17 @@ struct mood {
 	const char *name; /* of the phase, in the record */
 };
 
+#define HUNG "a PAM module did not return in time "
+
 /* Those with auth_timeout + 5 s last longest; all run at the same time. */
 static const struct mood moods[] = {
-	{ "authenticate", "hang", 77, "did not return in time (authentication)", "authentication" },
-	{ "account", "hang", 77, "did not return in time (account check)", "account check" },
-	{ "establish", "hang", 77, "did not return in time (credentials)", "credentials" },
-	{ "open", "hang", 77, "did not return in time (session opening)", "session opening" },
-	{ "close", "hang", 7, "", "session closing" },
+	{ "authenticate", "hang", 77, "did not return in time (authentication)",
+	  HUNG "(authentication)" },
+	{ "account", "hang", 77, "did not return in time (account check)", HUNG "(account check)" },
+	{ "establish", "hang", 77, "did not return in time (credentials)", HUNG "(credentials)" },
+	{ "open", "hang", 77, "did not return in time (session opening)",
+	  HUNG "(session opening)" },
+	{ "close", "hang", 7, "", HUNG "(session closing)" },
 	{ "account", "hang=deaf", 127, "", "killed: it outlived its time" },
 	{ "authenticate", "kill", 127, "", "died" },
 	{ "open", "kill", 127, "", "died" },
