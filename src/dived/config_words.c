@@ -7,7 +7,9 @@
 #include "config.h"
 
 #include "cleanup.h"
+#include "record.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A line of what is in a list, where there is anything. */
@@ -61,9 +63,9 @@ static void say_clients(const struct config *config, FILE *out)
 		(void)fputs("  clients: whoever the socket's mode and owner admit\n", out);
 	(void)fprintf(out,
 		      "  sessions: at most %u, %u for one account; before authentication %u, %u "
-		      "for one account\n",
+		      "for one account; a request within %u s\n",
 		      config->max_sessions, config->max_sessions_per_user, config->max_pending,
-		      config->max_pending_per_user);
+		      config->max_pending_per_user, config->request_timeout);
 }
 
 /* Whether there is no client, so that all is of one who starts dived. */
@@ -88,11 +90,23 @@ static void say_identity(const struct config *config, FILE *out)
 	say_list(out, "  groups:", &config->groups);
 }
 
+/* Quoted as in records, so that words can be told apart. */
+static void say_words(FILE *out, char *const *words)
+{
+	char none[1];
+	size_t size = record_join(words, none, sizeof(none)) + 1;
+	cleanup_free char *joined = malloc(size);
+
+	if (joined)
+		(void)record_join(words, joined, size);
+	(void)fprintf(out, " %s", joined ? joined : "?");
+}
+
 static void say_command(const struct config *config, FILE *out)
 {
 	(void)fputs("  command:", out);
-	for (size_t i = 0; config->forced && config->forced[i]; i++)
-		(void)fprintf(out, " %s", config->forced[i]);
+	if (config->forced)
+		say_words(out, config->forced);
 	if (is_execution(config))
 		(void)fputc('\n', out);
 	else if (config->no_argv)
@@ -119,8 +133,27 @@ static void say_surroundings(const struct config *config, FILE *out)
 			      ? "dived's own"
 			      : "the client's; a safe selection of it where the spawn is elevated");
 	say_list(out, "  environment, also kept:", &config->environment_keep);
+	/* The names: values may be long, or secret. */
+	for (size_t i = 0; i < config->environment_set.count; i++) {
+		const char *item = config->environment_set.items[i];
+
+		(void)fprintf(out, "  environment, set: %.*s\n", (int)strcspn(item, "="), item);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(what); i++)
 		(void)fprintf(out, "  %s: %s%s\n", what[i], withheld[i] ? "not " : "", whose);
+}
+
+static void say_terminal(const struct config *config, FILE *out)
+{
+	if (config->no_setsid)
+		(void)fputs("  terminal: none to control; a process group of its own, in dived's "
+			    "session\n",
+			    out);
+	else if (config->no_csctty || config->no_fds)
+		(void)fputs("  terminal: none to control; a session of its own\n", out);
+	else
+		(void)fprintf(out, "  terminal: %sthe one that the client gives up\n",
+			      config->no_wait ? "" : "a new one, or ");
 }
 
 /* Of -t only the files: the texts may be long, or secret. */
@@ -214,10 +247,16 @@ void config_print(const struct config *config, FILE *out)
 	say_identity(config, out);
 	say_command(config, out);
 	say_surroundings(config, out);
+	if (!is_execution(config))
+		say_terminal(config, out);
 	say_place(config, out);
 	say_privileges(config, out);
 	if (!is_execution(config) || !config->no_pam)
 		say_authentication(config, out);
 	if (!is_execution(config))
 		say_running(config, out);
+	if (config->allow_insecure)
+		(void)fputs("  what is refused as unsafe is served all the same "
+			    "(--allow-insecure)\n",
+			    out);
 }

@@ -242,6 +242,22 @@ static void test_check(void **state)
 			       "NO_SETUID_FIXUP and NOROOT", "no_new_privs is set"));
 	assert_null(strstr(command.out, "secret"));
 	run_done(&command);
+	expect_lines(
+		print(&command, RUN_WORDS("--check", PATH, "--env-set", "TOKEN=secret", "--env-set",
+					  "A=", "-T", "--request-timeout", "7", "--allow-insecure",
+					  "--", "/bin/echo", "a b", "it's")),
+		RUN_WORDS("\n  environment, set: TOKEN\n  environment, set: A\n",
+			  "\n  terminal: none to control; a session of its own\n",
+			  "; a request within 7 s\n", "(--allow-insecure)\n",
+			  "\n  command: /bin/echo 'a b' 'it'\\''s', then the client's words\n"));
+	assert_null(strstr(command.out, "secret"));
+	run_done(&command);
+	expect_lines(print(&command, RUN_WORDS("--check", PATH, "-S")),
+		     RUN_WORDS("\n  terminal: none to control; a process group of its own"));
+	run_done(&command);
+	expect_lines(print(&command, RUN_WORDS("--check", PATH)),
+		     RUN_WORDS("\n  terminal: a new one"));
+	run_done(&command);
 	expect_lines(print(&command, RUN_WORDS("--check", "-J", "-B", "", "--", "id")),
 		     RUN_WORDS("gateway -J\n  no client:", "\n  command: id\n",
 			       "\n  environment: dived's own\n",
