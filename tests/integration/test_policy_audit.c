@@ -12,9 +12,13 @@
 #include "sandbox.h"
 #include "trail.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define LOGIN_UID  "30523"
@@ -191,6 +195,72 @@ static void test_who_is_turned_away(void **state)
 	gateway_stop(&trail.gateway);
 }
 
+#ifdef __x86_64__
+#define CALL_NUMBER    102 /* socketcall(2) of 32-bit programs */
+#define CONNECT_NUMBER 3   /* within it */
+
+/* socketcall(2) as a 32-bit program makes it, whose pointers are short.  Return: -errno. */
+static int call_connect(int sock, const char *path)
+{
+	struct call {
+		struct sockaddr_un address;
+		uint32_t arguments[3];
+	} *call = mmap(NULL, sizeof(*call), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	int result = CALL_NUMBER;
+
+	if (call == MAP_FAILED)
+		return -errno;
+	call->address.sun_family = AF_UNIX;
+	(void)snprintf(call->address.sun_path, sizeof(call->address.sun_path), "%s", path);
+	call->arguments[0] = (uint32_t)sock;
+	call->arguments[1] = (uint32_t)(uintptr_t)&call->address;
+	call->arguments[2] = sizeof(call->address);
+	__asm__ volatile("int $0x80"
+			 : "+a"(result)
+			 : "b"(CONNECT_NUMBER), "c"((uint32_t)(uintptr_t)call->arguments)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+
+#else
+static int call_connect(int sock, const char *path)
+{
+	(void)sock;
+	(void)path;
+	return -ENOSYS;
+}
+#endif
+
+/* What this program does, called with a path: exits with the error. */
+static int connect_in_the_older_way(const char *path)
+{
+	cleanup_fd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return sock < 0 ? 255 : -call_connect(sock, path);
+}
+
+/* The same for one who asks the kernel in the older way of 32-bit programs. */
+static void test_who_is_turned_away_in_the_older_way(void **state)
+{
+	(void)state;
+	load_all();
+	trail_serve(RUN_WORDS("/run/dive/closed.sock", "-C", "0600"));
+	run(&trail.client,
+	    &(struct run_options){ .account = "alice",
+				   .login_uid = LOGIN_UID,
+				   .argv = RUN_WORDS("/proc/self/exe", trail.gateway.address) });
+	if (trail.client.status == ENOSYS || trail.client.status == 128 + SIGSEGV) {
+		run_done(&trail.client);
+		gateway_stop(&trail.gateway);
+		SKIP("the kernel runs no 32-bit programs");
+	}
+	run_assert_status(&trail.client, EACCES);
+	run_done(&trail.client);
+	(void)expect_key("dive-turned-away", "exit=-13 ");
+	gateway_stop(&trail.gateway);
+}
+
 struct spawn {
 	const char *what;
 	const char *target;
@@ -286,14 +356,15 @@ static int teardown(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_rule_is_taken),
-		TEST(test_each_watch_tells),
-		TEST(test_who_is_turned_away),
+		TEST(test_each_rule_is_taken), TEST(test_each_watch_tells),
+		TEST(test_who_is_turned_away), TEST(test_who_is_turned_away_in_the_older_way),
 		TEST(test_what_programs_do),
 	};
 
+	if (argc > 1)
+		return connect_in_the_older_way(argv[1]);
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -32,17 +32,22 @@ static int teardown(void **state)
 }
 
 /* With a variable that the command of the page uses; all others are as on a terminal. */
-static void run_command(const char *command, const char *dive_id)
+static void run_with(const char *command, const char *name, const char *value)
 {
 	char variable[ID_SIZE + 16];
 
-	(void)snprintf(variable, sizeof(variable), "dive_id=%s", dive_id); /* fits */
+	(void)snprintf(variable, sizeof(variable), "%s=%s", name, value); /* fits */
 	run_done(&answer);
 	run(&answer, &(struct run_options){ .argv = RUN_WORDS("sh", "-c", command),
 					    .envp = RUN_WORDS("PATH=/usr/sbin:/usr/bin:/sbin:/bin",
 							      "LANG=C.UTF-8", variable) });
 	assert_string_equal(answer.err, "");
 	run_assert_status(&answer, 0);
+}
+
+static void run_command(const char *command, const char *dive_id)
+{
+	run_with(command, "dive_id", dive_id);
 }
 
 static void ask(const char *question)
@@ -142,6 +147,7 @@ static void test_refusals(void **state)
 		"this account may not use the gateway",
 		"busy: too many of your connections are waiting for authentication",
 		"died",
+		"/nonesuch: not found",
 	};
 
 	(void)state;
@@ -206,7 +212,7 @@ static void test_session(void **state)
 		{ SIGNALLED, { "op=dive:spawn ", "op=dive:exit " }, " sig=SIGKILL " },
 		{ NOT_FOUND,
 		  { "op=dive:spawn ", "op=dive:exit " },
-		  " layer=exec step=exec errno=2 exit=127 " },
+		  " layer=exec step=exec errno=2 exit=127 duration_ms=" },
 		{ HUNG_UP, { "op=dive:spawn ", "op=dive:exit " }, " sig=SIGHUP " },
 		{ KILLED, { "op=dive:spawn ", "op=dive:lost ", "op=dive:exit " }, " exit=? " },
 		{ OUTLIVED,
@@ -231,6 +237,26 @@ static void test_session(void **state)
 			count--;
 		assert_int_equal(count, 0);
 	}
+}
+
+/* What libpam has written, and the login uid that the session has taken over. */
+static void test_all_of_a_session(void **state)
+{
+	static const char *const records[] = { "op=dive:spawn ", "op=dive:exit ",
+					       "op=PAM:session_open ", "op=PAM:session_close " };
+	char command[COMMAND_SIZE];
+	char ses[ID_SIZE];
+
+	(void)state;
+	run_command("ausearch -i -m USER_CMD -uu \"$dive_id\"", scene.ids[AS_ROOT]);
+	const char *found = strstr(expect_line(scene.ids[AS_ROOT], "op=dive:spawn "), " ses=");
+	assert_non_null(found);
+	(void)snprintf(ses, sizeof(ses), "%.*s", (int)strspn(found + 5, "0123456789"), found + 5);
+	manual_command(PAGE, "What else was recorded of it?", command, sizeof(command));
+	run_with(command, "ses", ses);
+	for (size_t i = 0; i < ARRAY_LEN(records); i++)
+		(void)expect_line(records[i], " auid=alice ");
+	assert_null(find_line(" auid=bob ", ""));
 }
 
 /* Searches that the tools have of their own: by account, by result, by program. */
@@ -274,9 +300,9 @@ static void test_searches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_as_root),  TEST(test_namespace),	TEST(test_open),
-		TEST(test_refusals), TEST(test_authentication), TEST(test_usage),
-		TEST(test_session),  TEST(test_searches),
+		TEST(test_as_root),  TEST(test_namespace),	  TEST(test_open),
+		TEST(test_refusals), TEST(test_authentication),	  TEST(test_usage),
+		TEST(test_session),  TEST(test_all_of_a_session), TEST(test_searches),
 	};
 
 	return cmocka_run_group_tests(tests, trail_scene_setup, trail_scene_teardown);
