@@ -328,10 +328,11 @@ static int await(struct child *child, const struct child_channel *channel, pid_t
 		return 0;
 	}
 	kill_and_reap(pid, ret);
-	if (r < 0)
-		return fault_set(fault, MESSAGE_LAYER_SETUP, "deadline", -r,
-				 "the program could not be started in time");
-	return explain(child, &report, fault);
+	if (r > 0)
+		return explain(child, &report, fault);
+	(void)fault_set(fault, MESSAGE_LAYER_SETUP, "deadline", -r,
+			"the program could not be started in time");
+	return r;
 }
 
 static struct child child_of(const struct plan *plan, const struct child_channel *channel)

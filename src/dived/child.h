@@ -97,7 +97,9 @@ void child_channel_done(struct child_channel *channel);
  *
  * channel->made is to be set; channel->theirs is closed, and channel->ours when it returns.
  *
- * Return: 0; -EACCES with *fault filled (layer, step, errno, exit status).
+ * Return: 0; -EACCES, it has not been executed; another -errno, that was not to be learnt in
+ * time, and what was waited for has been killed.  Then *fault is filled (layer, step, errno,
+ * exit status).
  */
 int child_start(const struct plan *plan, struct child_channel *channel, int64_t deadline,
 		pid_t *ret, struct fault *fault);

@@ -294,6 +294,7 @@ static int spawn(struct session *session, struct fault *fault)
 	session->channel.context = session;
 	r = child_start(&session->plan, &session->channel, deadline_after(SPAWN_MS),
 			&session->program, fault);
+	session->executed = r != -EACCES;
 	if (r)
 		return r;
 	introduce_tell(session, CONTROL_LIMIT, 0);

@@ -92,10 +92,8 @@ static void stop_program(struct session *session)
 /* The end of a program that was executed, or of one that was recorded and was not. */
 static void record_end(struct session *session, const struct fault *fault)
 {
-	/* Then it was executed, or may have been, and has been stopped. */
-	bool stopped = !session->ended && (session->program || session->program_fd >= 0);
 	struct audit_exit end = {
-		.unknown = stopped,
+		.unknown = session->executed && !session->ended, /* stop_program() has killed it */
 		.signalled = session->exited.kind == MESSAGE_EXIT_SIGNAL,
 		.value = session->ended ? (int)session->exited.value : (int)fault->status,
 		.duration_ms = deadline_now() - session->started,

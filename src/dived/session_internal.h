@@ -55,6 +55,7 @@ struct session {
 	int64_t started;
 	pid_t program;	 /* 0 until it is executed; with a new terminal the monitor's */
 	int program_fd;	 /* owned: pidfd of the program itself; -1 for none */
+	bool executed;	 /* the program has been, or may have been */
 	bool took_pam;	 /* the handle of the input is in `auth` */
 	bool unrecorded; /* -J without PAM: nothing is written down */
 	bool silent;	 /* the client left without a word: nothing was asked, nothing is refused */
