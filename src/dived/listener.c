@@ -14,7 +14,6 @@
 #include "listener_internal.h"
 #include "log.h"
 #include "namespace.h"
-#include "process.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -24,11 +23,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define SPARE	   64 /* connections that wait for a process that refuses them */
 #define EVENTS_MAX 64
@@ -174,7 +171,7 @@ static int64_t next_deadline(const struct listener *listener)
 	return next;
 }
 
-static void wait_for_events(struct listener *listener, int64_t next)
+void listener_wait(struct listener *listener, int64_t next)
 {
 	struct epoll_event events[EVENTS_MAX];
 
@@ -186,7 +183,7 @@ static void wait_for_events(struct listener *listener, int64_t next)
 		dispatch(listener, &events[i]);
 }
 
-static void connections_timers(struct listener *listener, int64_t now)
+void listener_connections(struct listener *listener, int64_t now)
 {
 	for (size_t i = 0; i < listener->used; i++)
 		connection_timers(listener, &listener->connections[i], now);
@@ -198,7 +195,7 @@ static void connections_timers(struct listener *listener, int64_t now)
 static void turn(struct listener *listener)
 {
 	/* Sessions first: what they free can be taken by who waits in the queue. */
-	wait_for_events(listener, next_deadline(listener));
+	listener_wait(listener, next_deadline(listener));
 	listener_names_timers(listener);
 	if (listener->resolve && !listener->names.pid)
 		listener_names_start(listener);
@@ -207,7 +204,7 @@ static void turn(struct listener *listener)
 	int64_t now = deadline_now();
 	listener->hand_at = 0;
 	listener_template_timers(listener, now);
-	connections_timers(listener, now);
+	listener_connections(listener, now);
 	if (!listener->accepting && listener->accept_at <= now)
 		listener_accepting(listener, true);
 }
@@ -243,48 +240,6 @@ static void close_sockets(struct gateway_sockets *sockets)
 }
 
 /*
- * Sessions outlive their gateway, and one that is lost then must have its record all the same.
- * So a process goes on listening to them, as the listener did, until the last has ended.
- * It holds nothing else.
- */
-static void __attribute__((noreturn)) keep_listening(struct listener *listener)
-{
-	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only */
-	(void)process_pass_over();	/* what a service manager sends to all does not end it */
-	(void)signal(SIGCHLD, SIG_IGN); /* disposable processes are reaped by the kernel */
-	process_detach();
-	(void)!chdir("/"); /* or a file system stays busy */
-	listener->epoll = epoll_create1(EPOLL_CLOEXEC);
-	for (size_t i = 0; i < listener->used; i++)
-		connection_watch(listener, &listener->connections[i]);
-	connections_timers(listener, deadline_now());
-	while (listener->epoll >= 0 && listener->used > 0) {
-		wait_for_events(listener, DEADLINE_NONE);
-		connections_timers(listener, deadline_now());
-	}
-	_exit(0);
-}
-
-/* Returns whether nobody has to be left behind, or somebody was. */
-static bool leave_recorder(struct listener *listener)
-{
-	cleanup_free int *kept = calloc(listener->used + 1, CONNECTION_FDS * sizeof(*kept));
-	size_t count = 0;
-
-	for (size_t i = 0; kept && i < listener->used; i++)
-		count += connection_list(&listener->connections[i], kept + count);
-	if (kept && count == 0)
-		return true;
-	pid_t pid = kept ? disposable_fork(kept, count) : -1;
-	if (pid == 0)
-		keep_listening(listener);
-	if (pid < 0)
-		log_error("%s: no process can be made to record what becomes of the sessions",
-			  listener->config->address);
-	return pid > 0;
-}
-
-/*
  * The sockets and connections nobody serves yet are given up by disposable
  * processes; running sessions finish by themselves.
  */
@@ -300,7 +255,7 @@ static void stop(struct listener *listener)
 			connection_refuse(listener, connection, "the gateway is stopping");
 	}
 	listener_template_stop(listener);
-	if (leave_recorder(listener))
+	if (listener_leave_recorder(listener))
 		return;
 	for (size_t i = 0; i < listener->used; i++)
 		connection_stop(listener, &listener->connections[i]);

@@ -6,6 +6,7 @@
  * listener_session.c   one connection's state machine and its records
  * listener_template.c  the template's life: start, reload, death
  * listener_names.c     names, looked up again
+ * listener_recorder.c  who goes on when the gateway has stopped
  */
 #pragma once
 
@@ -116,6 +117,10 @@ int listener_add(struct listener *listener, int fd, uint64_t tag);
  * a tag that may be that of the next connection by now.
  */
 void listener_forget(struct listener *listener, int *fd);
+/* Waits for events, until then at most or until a connection has something to do; acts. */
+void listener_wait(struct listener *listener, int64_t next);
+/* What connections have to do by now. */
+void listener_connections(struct listener *listener, int64_t now);
 /* A template is ready to fork, or known to be broken: says how the gateway is now. */
 void listener_settled(struct listener *listener);
 
@@ -141,10 +146,16 @@ void connection_refuse(struct listener *listener, struct connection *connection,
 /* Fills `fds`, CONNECTION_FDS of them, with those that tell of its session; returns how many. */
 #define CONNECTION_FDS 4
 size_t connection_list(const struct connection *connection, int *fds);
-/* In another process than before, with a new epoll set; without a session it is let go of. */
-void connection_watch(struct listener *listener, struct connection *connection);
+/* Adds them to the epoll set, a new one.  Return: 0; -errno. */
+int connection_watch(struct listener *listener, const struct connection *connection);
+/* In the process that goes on: those without a session were not brought along. */
+void connection_keep(struct connection *connection);
 /* The template that had it has died: connections it had not forked for wait again. */
 void connection_return(struct listener *listener, struct connection *connection);
+
+/* listener_recorder.c */
+/* The gateway stops: whether somebody was left behind, who does all that is still to be done. */
+bool listener_leave_recorder(struct listener *listener);
 
 /* listener_names.c */
 void listener_names_start(struct listener *listener);

@@ -273,21 +273,27 @@ size_t connection_list(const struct connection *connection, int *fds)
 	return count;
 }
 
-void connection_watch(struct listener *listener, struct connection *connection)
+int connection_watch(struct listener *listener, const struct connection *connection)
 {
 	const struct witness *witness = &connection->witness;
 	uint64_t tag = tag_of(listener, connection);
+	int r = 0;
 
-	if (!has_session(connection)) {
-		connection->state = CONNECTION_FREE;
-		return;
-	}
+	if (!has_session(connection))
+		return 0;
 	if (connection->control >= 0)
-		(void)listener_add(listener, connection->control, tag);
-	if (connection->pidfd >= 0)
-		(void)listener_add(listener, connection->pidfd, tag | TAG_PROCESS);
-	if (witness->running && !connection->record_at) /* else write_record() does it */
-		(void)listener_add(listener, witness->program, tag | TAG_PROGRAM);
+		r = listener_add(listener, connection->control, tag);
+	if (r == 0 && connection->pidfd >= 0)
+		r = listener_add(listener, connection->pidfd, tag | TAG_PROCESS);
+	if (r == 0 && witness->running && !connection->record_at) /* else write_record() does it */
+		r = listener_add(listener, witness->program, tag | TAG_PROGRAM);
+	return r;
+}
+
+void connection_keep(struct connection *connection)
+{
+	if (!has_session(connection))
+		connection->state = CONNECTION_FREE;
 }
 
 /* A session has ended, or is given up: by now it can write nothing any more. */

@@ -320,6 +320,28 @@ void process_close_others(unsigned from, const int *keep, size_t count)
 	}
 }
 
+void process_close_between(unsigned from, const int *sorted, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		unsigned kept = (unsigned)sorted[i];
+
+		if (kept > from)
+			(void)close_range(from, kept - 1, 0);
+		if (kept >= from)
+			from = kept + 1;
+	}
+	(void)close_range(from, ~0U, 0);
+}
+
+void process_ignore_signals(void)
+{
+	static const int numbers[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,
+				       SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE };
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		(void)signal(numbers[i], SIG_IGN); /* cannot fail for these */
+}
+
 void process_raise_nofile(void)
 {
 	struct rlimit limit;

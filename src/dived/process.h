@@ -97,6 +97,9 @@ void process_close_fds(const struct process_fds *fds, int from);
 /* Closes all from number `from` up but those in `keep`, which is small; -1 in it is none. */
 void process_close_others(unsigned from, const int *keep, size_t count);
 
+/* The same where those that are kept are in order, from low to high, and however many. */
+void process_close_between(unsigned from, const int *sorted, size_t count);
+
 /*
  * Raises the soft limit of open descriptors to the hard one: listener and
  * session hold those of many clients.  Failing is harmless.
@@ -140,6 +143,9 @@ int process_pass_over(void);
  * process of a detached gateway holds anything of whoever started it.
  */
 void process_detach(void);
+
+/* Ignores what ends a process and may be sent to all of a service. */
+void process_ignore_signals(void);
 
 /*
  * fork(2), but the new process is a child of our parent.  One system call, and

@@ -96,22 +96,12 @@ static void record(struct recorder *recorder)
 	witness_write(witness, mode, recorder->gateway);
 }
 
-/* Whoever stops a service signals all of its processes, this one for no good. */
-static void ignore_signals(void)
-{
-	static const int numbers[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,
-				       SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE };
-
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		(void)signal(numbers[i], SIG_IGN); /* cannot fail for these */
-}
-
 static void __attribute__((noreturn)) keep(struct recorder *recorder)
 {
-	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only */
-	ignore_signals();
+	process_ignore_signals(); /* whoever stops a service signals this, too, for no good */
 	process_detach();
-	(void)!chdir("/"); /* or a file system stays busy */
+	(void)!chdir("/");			     /* or a file system stays busy */
+	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only */
 	watch(recorder);
 	/* First, as dived's own. */
 	if (recorder->serving)

@@ -228,8 +228,8 @@ static void test_hanging_service(void **state)
 		run_assert_status(&second, 77);
 		assert_contains(first.err, "a name service did not answer in time");
 		assert_contains(second.err, "a name service did not answer in time");
-		gateway_expect_log(&client, "reason=\"name service\"");
-		gateway_expect_log(&target, "reason=\"name service\"");
+		gateway_expect_log(&client, "reason=\"a name service did not answer in time\"");
+		gateway_expect_log(&target, "reason=\"a name service did not answer in time\"");
 		run_done(&first);
 		run_done(&second);
 	}
