@@ -322,18 +322,24 @@ static void await_failure(void)
 	}
 }
 
-/* A session is killed while its listener can make no process. */
-static void lose_session(void)
+/* From now on the listener can make no process. */
+static void allow_no_process(void)
 {
 	char number[32];
 
+	(void)snprintf(number, sizeof(number), "%d", trail.gateway.pid); /* fits */
+	write_pids("cgroup.procs", number);
+	write_pids("pids.max", "1");
+}
+
+/* A session is killed then. */
+static void lose_session(void)
+{
 	write_plain_service();
 	trail_serve(RUN_WORDS("-x", "ends", "--max-sessions-per-user", "1"));
 	run_dive_start(&trail.client, &alice, &trail.gateway, RUN_WORDS("sh", "-c", HELD));
 	run_expect(&trail.client, "up");
-	(void)snprintf(number, sizeof(number), "%d", trail.gateway.pid); /* fits */
-	write_pids("cgroup.procs", number);
-	write_pids("pids.max", "1");
+	allow_no_process();
 	family_kill(FAMILY_SESSION);
 	await_failure();
 	run_wait(&trail.client);
@@ -373,6 +379,27 @@ static void test_no_process_at_all(void **state)
 	close_pids();
 }
 
+/* The gateway is stopped while the record is owed, of a session of which nothing is left. */
+static void test_no_process_and_a_stop(void **state)
+{
+	struct family_fds fds;
+
+	(void)state;
+	if (!open_pids())
+		SKIP("no pids controller for cgroups");
+	trail_serve(RUN_WORDS(NULL));
+	hostile_connect(&trail.hostile, trail.gateway.address, "alice", LOGIN_UID);
+	family_list_fds(family_find(FAMILY_SESSION), &fds); /* it waits: for the request */
+	allow_no_process();
+	family_kill(FAMILY_SESSION);
+	await_failure();
+	gateway_signal(&trail.gateway, SIGTERM);
+	gateway_expect_log(&trail.gateway, "no process can be made to record it");
+	gateway_stop(&trail.gateway);
+	hostile_close(&trail.hostile);
+	close_pids();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
 
 int main(void)
@@ -382,7 +409,7 @@ int main(void)
 		TEST(test_killed_at_once),	TEST(test_program_without_session),
 		TEST(test_lost_after_the_stop), TEST(test_sessions_after_the_stop),
 		TEST(test_program_on_terminal), TEST(test_no_process_for_a_while),
-		TEST(test_no_process_at_all),
+		TEST(test_no_process_at_all),	TEST(test_no_process_and_a_stop),
 	};
 
 	return cmocka_run_group_tests(tests, probe_group_setup, sandbox_group_teardown);
