@@ -4,8 +4,7 @@
  * What a peer sends ends up in log lines: names, paths, commands.  So a line is
  * escaped as a whole after it has been put together, and no caller can forget
  * it.  A line is written by one write(2), so that lines of several processes do
- * not mix; a long one to a pipe by several, so that none waits.  Nothing here allocates, fails or
- * changes errno.
+ * not mix.  Nothing here allocates, fails or changes errno.
  *
  * syslog(3) is not used for our own lines: where the syslog daemon has stopped
  * reading it blocks for ever, and with it a listener that must not block.  A
@@ -83,6 +82,8 @@ void log_reserve(int from)
 	if (sock < 0)
 		return;
 	log_sink.reserved = fcntl(sock, F_DUPFD_CLOEXEC, from);
+	if (log_sink.reserved < 0) /* a limit that ends below */
+		log_sink.reserved = take_fd(&sock);
 	(void)connect_socket(log_sink.reserved); /* or nobody listens yet */
 }
 
@@ -135,50 +136,80 @@ static void write_syslog(int priority, const char *text)
 		(void)send_line(sock, line, (size_t)len);
 }
 
-/*
- * Of a pipe poll(2) promises no more than PIPE_BUF bytes, and another process may take them
- * first; before Linux 6.4 a pipe cannot be asked not to wait.
- */
-static ssize_t write_some(char *line, size_t len)
+/* All of at most PIPE_BUF bytes, or nothing.  Return: as write(2), and without waiting. */
+static ssize_t write_piece(char *piece, size_t len)
 {
-	struct iovec part = { line, len < PIPE_BUF ? len : PIPE_BUF };
+	struct iovec part = { piece, len };
 	ssize_t n = pwritev2(STDERR_FILENO, &part, 1, -1, RWF_NOWAIT);
 
-	return n < 0 && errno == EOPNOTSUPP ? writev(STDERR_FILENO, &part, 1) : n;
+	if (n >= 0 || errno != EOPNOTSUPP)
+		return n;
+	/* One with a name, or before Linux 6.4: by an open file of our own. */
+	cleanup_fd int own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* Without /proc another process may take the room that poll(2) has seen. */
+	return write(own >= 0 ? own : STDERR_FILENO, piece, len);
 }
 
-static void write_pipe(char *line, size_t len)
+/* How many bytes of a text make a piece of at most `room`, with no character cut in two. */
+static size_t cut_piece(const char *text, size_t room)
+{
+	size_t len = strlen(text);
+
+	if (len <= room)
+		return len;
+	for (len = room; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
+		;
+	return len ? len : room;
+}
+
+/*
+ * The kernel takes at most PIPE_BUF bytes as one, and may have room for no more.  So a longer
+ * line is written as several, which end and begin with dots: one that is lost because nobody
+ * reads takes nobody else's along.
+ */
+static void write_pipe(const char *ident, const char *text)
 {
 	int64_t deadline = deadline_after(LOG_WAIT_MS);
+	char piece[PIPE_BUF + 1];
+	bool first = true;
 
-	while (len > 0 && deadline_poll(STDERR_FILENO, POLLOUT, deadline) == 0) {
-		ssize_t n = write_some(line, len);
+	do {
+		size_t room = PIPE_BUF - strlen(ident) - 2 * strlen(LOG_CUT) - 1;
+		size_t len = cut_piece(text, room);
+		int size = snprintf(piece, sizeof(piece), "%s%s%.*s%s\n", ident,
+				    first ? "" : LOG_CUT, (int)len, text, text[len] ? LOG_CUT : "");
+		ssize_t n;
 
-		if (n < 0 && errno != EAGAIN)
+		do {
+			if (deadline_poll(STDERR_FILENO, POLLOUT, deadline))
+				return;
+			n = write_piece(piece, (size_t)size);
+		} while (n < 0 && (errno == EAGAIN || errno == EINTR));
+		if (n < 0)
 			return;
-		line += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
+		text += len;
+		first = false;
+	} while (*text);
 }
 
-/* Writes "ident: text\n" at once; nobody is left to tell about a failure. */
+/* Writes "ident: text\n"; nobody is left to tell about a failure. */
 static void write_stderr(const char *text)
 {
+	char ident[LOG_IDENT_MAX + 4] = "";
 	char line[LOG_IDENT_MAX + LOG_LINE_MAX + 4];
 	struct stat info;
 	int len;
 
 	if (log_sink.ident)
-		len = snprintf(line, sizeof(line), "%.*s: %s\n", LOG_IDENT_MAX, log_sink.ident,
-			       text);
-	else
-		len = snprintf(line, sizeof(line), "%s\n", text);
+		(void)snprintf(ident, sizeof(ident), "%.*s: ", LOG_IDENT_MAX, log_sink.ident);
 	/* A terminal stopped by ^S or a pipe nobody reads loses lines, as a stalled daemon does. */
-	if (len > 0 && fstat(STDERR_FILENO, &info) == 0 && S_ISFIFO(info.st_mode))
-		write_pipe(line, (size_t)len);
-	else if (len > 0 &&
-		 deadline_poll(STDERR_FILENO, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0 &&
-		 write(STDERR_FILENO, line, (size_t)len) < 0)
+	if (fstat(STDERR_FILENO, &info) == 0 && S_ISFIFO(info.st_mode)) {
+		write_pipe(ident, text);
+		return;
+	}
+	len = snprintf(line, sizeof(line), "%s%s\n", ident, text);
+	if (len > 0 && deadline_poll(STDERR_FILENO, POLLOUT, deadline_after(LOG_WAIT_MS)) == 0 &&
+	    write(STDERR_FILENO, line, (size_t)len) < 0)
 		return;
 }
 

@@ -87,6 +87,7 @@ static enum audit_state audit_state_of_error(int error)
 {
 	switch (error) {
 	case EPERM:
+	case EACCES: /* an LSM's */
 		return audit_may_send() ? AUDIT_STATE_UNKNOWN : AUDIT_STATE_ABSENT;
 	case ECONNREFUSED:
 	case EPROTONOSUPPORT:
@@ -113,52 +114,67 @@ struct audit_condition {
 };
 
 /*
- * Takes one packet, if one comes in time, and returns whether it ends the wait: it answers
- * request `seq`, or nothing can be received.  The acknowledgement of the request has the
- * same number and is not yet the answer.
+ * Waits for the answer of this type to request `seq`, or for the error that it is; the
+ * acknowledgement has the same number and is neither.  *ret points into itself.
+ * Return: 0; -errno of the answer or of the socket; -ETIMEDOUT.
  */
-static bool audit_take_answer(int fd, uint32_t seq, struct audit_condition *ret)
+static int audit_await(int fd, uint32_t seq, int type, struct audit_reply *ret)
 {
-	struct audit_reply reply;
-	int len = audit_get_reply(fd, &reply, GET_REPLY_BLOCKING, 0);
+	int64_t deadline = deadline_after((int64_t)WAIT_SECONDS * 1000);
 
-	if (len <= 0)
-		return len < 0 && !audit_passes_over(-len);
-	if (reply.nlh->nlmsg_seq != seq)
-		return false;
-	if (reply.type == NLMSG_ERROR && reply.error->error != 0) {
-		ret->state = audit_state_of_error(-reply.error->error);
-		return true;
-	}
-	if (reply.type != AUDIT_GET)
-		return false;
-	ret->state = reply.status->enabled != 0 ? AUDIT_STATE_ENABLED : AUDIT_STATE_DISABLED;
-	/* Without auditd the kernel's own log and journald have the records, and there is no
-	   end of what the kernel cannot keep for an auditd that may come. */
-	ret->full = reply.status->pid != 0 && reply.status->backlog_limit != 0 &&
-		    reply.status->backlog > reply.status->backlog_limit;
-	ret->counts = reply.status->pid != 0 || reply.status->rate_limit != 0;
-	ret->lost = reply.status->lost;
-	return true;
+	do {
+		int len = audit_get_reply(fd, ret, GET_REPLY_BLOCKING, 0);
+
+		if (len < 0 && !audit_passes_over(-len))
+			return len;
+		if (len <= 0 || ret->nlh->nlmsg_seq != seq)
+			continue;
+		if (ret->type == NLMSG_ERROR && ret->error->error != 0)
+			return ret->error->error;
+		if (ret->type == type)
+			return 0;
+	} while (!deadline_passed(deadline));
+	return -ETIMEDOUT;
 }
 
 static struct audit_condition audit_ask(const struct audit *audit)
 {
-	int64_t deadline = deadline_after((int64_t)WAIT_SECONDS * 1000);
-	struct audit_condition condition = { .state = AUDIT_STATE_FAILED };
-	int seq;
+	struct audit_reply reply;
+	int r;
 
 	if (audit->fd < 0)
 		return (struct audit_condition){ .state = audit->error ? AUDIT_STATE_FAILED
 								       : AUDIT_STATE_ABSENT };
-	seq = audit_request_status(audit->fd);
-	if (seq <= 0)
-		return (struct audit_condition){ .state = audit_state_of_error(seq == 0 ? EIO
-											: -seq) };
-	while (!audit_take_answer(audit->fd, (uint32_t)seq, &condition))
-		if (deadline_passed(deadline))
-			break;
-	return condition;
+	r = audit_request_status(audit->fd);
+	if (r > 0)
+		r = audit_await(audit->fd, (uint32_t)r, AUDIT_GET, &reply);
+	else if (r == 0)
+		r = -EIO;
+	if (r)
+		return (struct audit_condition){ .state = audit_state_of_error(-r) };
+	/* Without auditd the kernel's own log and journald have the records, and there is no
+	   end of what the kernel cannot keep for an auditd that may come. */
+	return (struct audit_condition){
+		.state = reply.status->enabled != 0 ? AUDIT_STATE_ENABLED : AUDIT_STATE_DISABLED,
+		.full = reply.status->pid != 0 && reply.status->backlog_limit != 0 &&
+			reply.status->backlog > reply.status->backlog_limit,
+		.counts = reply.status->pid != 0 || reply.status->rate_limit != 0,
+		.lost = reply.status->lost,
+	};
+}
+
+bool audit_login_uid_is_fixed(const struct audit *audit)
+{
+	const uint32_t fixing = AUDIT_FEATURE_TO_MASK(AUDIT_FEATURE_LOGINUID_IMMUTABLE) |
+				AUDIT_FEATURE_TO_MASK(AUDIT_FEATURE_ONLY_UNSET_LOGINUID);
+	uint32_t own = AUDIT_LOGIN_UID_UNSET;
+	struct audit_reply reply;
+
+	if (audit->fd < 0 || audit_own_login_uid(&own) || own == AUDIT_LOGIN_UID_UNSET)
+		return false;
+	int seq = audit_request_features(audit->fd);
+	return seq > 0 && audit_await(audit->fd, (uint32_t)seq, AUDIT_GET_FEATURE, &reply) == 0 &&
+	       (reply.features->features & fixing);
 }
 
 enum audit_state audit_query(const struct audit *audit)

@@ -163,10 +163,14 @@ void audit_gateway(const struct audit *audit, const char *gateway, bool start, c
 		   size_t total, bool log);
 
 /*
- * Whether this process has a login uid, and the kernel lets nobody replace one, whatever his
- * capabilities: auditctl --loginuid-immutable.
+ * Whether this process has a login uid, and the kernel lets nobody replace one by another,
+ * whatever his capabilities: auditctl --loginuid-immutable.
  */
 bool audit_login_uid_is_fixed(const struct audit *audit);
+
+/* That of the calling process; AUDIT_LOGIN_UID_UNSET for none.  Return: 0; -errno. */
+#define AUDIT_LOGIN_UID_UNSET UINT32_MAX
+int audit_own_login_uid(uint32_t *ret);
 
 /*
  * Carries a login uid over to the calling process (/proc/self/loginuid).  Nothing is written

@@ -11,14 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libaudit.h>
 #include <stdio.h>
 #include <string.h>
 
-#define LOGIN_UID_FILE	"/proc/self/loginuid"
-#define LOGIN_UID_TEXT	16
-#define LOGIN_UID_UNSET UINT32_MAX
-#define PACKETS_MAX	8 /* of which one is the answer, and one its acknowledgement */
+#define LOGIN_UID_FILE "/proc/self/loginuid"
+#define LOGIN_UID_TEXT 16
 
 /* Return: 0; -errno of reading; -EIO when the kernel shows something else than a number. */
 static int audit_get_login_uid(int fd, uint32_t *ret)
@@ -79,31 +76,11 @@ int audit_keep_login_uid(const struct audit_login *login, uint32_t login_uid)
 	return now == login_uid ? 0 : -EIO;
 }
 
-/* Return: bits of AUDIT_FEATURE_*; none where the kernel does not tell them in time. */
-static uint32_t audit_read_features(const struct audit *audit)
+int audit_own_login_uid(uint32_t *ret)
 {
-	int seq = audit->fd < 0 ? -1 : audit_request_features(audit->fd);
-
-	for (int packets = 0; seq > 0 && packets < PACKETS_MAX; packets++) {
-		struct audit_reply reply;
-		int len = audit_get_reply(audit->fd, &reply, GET_REPLY_BLOCKING, 0);
-
-		if (len > 0 && reply.nlh->nlmsg_seq == (uint32_t)seq &&
-		    reply.type == AUDIT_GET_FEATURE)
-			return reply.features->features;
-	}
-	return 0;
-}
-
-bool audit_login_uid_is_fixed(const struct audit *audit)
-{
-	const uint32_t fixing = AUDIT_FEATURE_TO_MASK(AUDIT_FEATURE_LOGINUID_IMMUTABLE) |
-				AUDIT_FEATURE_TO_MASK(AUDIT_FEATURE_ONLY_UNSET_LOGINUID);
 	cleanup_fd int fd = open(LOGIN_UID_FILE, O_RDONLY | O_CLOEXEC);
-	uint32_t own = LOGIN_UID_UNSET;
 
-	return fd >= 0 && audit_get_login_uid(fd, &own) == 0 && own != LOGIN_UID_UNSET &&
-	       (audit_read_features(audit) & fixing);
+	return fd < 0 ? -errno : audit_get_login_uid(fd, ret);
 }
 
 int audit_set_login_uid(uint32_t login_uid)

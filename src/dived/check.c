@@ -26,7 +26,7 @@ static void print_audit(const struct config *config, const struct gateway_audit 
 		(void)fprintf(out, "; kernel auditing is %s", audit_state_name(audit->state));
 	(void)fputc('\n', out);
 	if (audit->login_uid_fixed)
-		(void)fputs("  audit: clients with another login uid than dived's own are refused: "
+		(void)fputs("  audit: clients who have another login uid than dived are refused: "
 			    "the kernel lets none be replaced (loginuid_immutable)\n",
 			    out);
 }

@@ -284,8 +284,8 @@ static void warn_audit(const struct config *config, const struct gateway_audit *
 			    audit_state_name(found->state),
 			    found->state == AUDIT_STATE_UNKNOWN ? " as well" : " alone");
 	if (found->login_uid_fixed)
-		log_warning("%s: dived has a login uid of its own, which the kernel does not let "
-			    "it change (loginuid_immutable): clients with another are refused",
+		log_warning("%s: dived has a login uid, which the kernel does not let it replace "
+			    "by another (loginuid_immutable): clients who have another are refused",
 			    config->address);
 }
 

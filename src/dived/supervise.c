@@ -336,6 +336,15 @@ static void reap_others(const struct state *state)
 	}
 }
 
+/* Looks at a child that nobody else asks about. */
+static bool is_stopped(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == pid;
+}
+
 /* A program that has ended is its monitor's to tell of; but somebody may have stopped that. */
 static int watch_monitor(struct state *state, bool ended)
 {
@@ -347,6 +356,10 @@ static int watch_monitor(struct state *state, bool ended)
 	}
 	if (!deadline_passed(state->silent_at))
 		return 0;
+	if (!is_stopped(state->in->program)) { /* it waits itself: for the program's tracer */
+		state->silent_at = deadline_after(SILENT_MS);
+		return 0;
+	}
 	(void)kill(state->in->program, SIGKILL); /* a child that is not reaped */
 	return -ETIMEDOUT;
 }

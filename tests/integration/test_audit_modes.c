@@ -101,7 +101,7 @@ static void fix_login_uids(bool fixed)
 /* A dived that has a login uid can serve nobody else then, and says so before it is tried. */
 static void test_login_uids_are_fixed(void **state)
 {
-	static const char line[] = "clients with another login uid than dived's own are refused";
+	static const char line[] = "clients who have another login uid than dived are refused";
 
 	(void)state;
 	fix_login_uids(true);
@@ -115,7 +115,7 @@ static void test_login_uids_are_fixed(void **state)
 		run_done(&trail.client);
 	}
 	trail_serve(RUN_WORDS(NULL)); /* with that login uid */
-	gateway_expect_log(&trail.gateway, "clients with another are refused");
+	gateway_expect_log(&trail.gateway, "clients who have another are refused");
 	assert_false(spawns(77));
 	assert_non_null(strstr(trail.client.err, "the client's login uid cannot be carried over"));
 	run_done(&trail.client);

@@ -4,14 +4,18 @@
  * on when its end is recorded, and has not ended because its monitor has.  Here a tracer keeps the
  * monitor from the call that closes.
  */
+#include "deadline.h"
 #include "held_scene.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
-#define SIGNALS	 450 /* of which the monitor's socket takes less than 300 */
-#define STUBBORN "trap '' HUP; exec sleep 1000"
+#define TRACED_MS 7000 /* longer than a stopped monitor is waited for */
+#define PACKET	  768  /* the least that a packet takes of a socket's buffer */
+#define STUBBORN  "trap '' HUP; exec sleep 1000"
 
 /* A session whose program has been executed, and whose monitor is stopped. */
 struct held {
@@ -105,6 +109,28 @@ static void test_last_word(void **state)
 	gateway_stop(&trail.gateway);
 }
 
+/* Somebody traces the program, and its end is not its parent's to see until he lets go of it. */
+static void test_traced(void **state)
+{
+	struct packet started, packet;
+
+	(void)state;
+	start_on_terminal(&started);
+	pid_t program = family_find("sleep");
+	cleanup_fd int session = family_open(FAMILY_SESSION);
+	tracer_seize(program);
+	MUST(kill(program, SIGKILL)); /* traced by us, so not another's yet */
+	assert_int_equal(deadline_poll(session, POLLIN, deadline_after(TRACED_MS)), -ETIMEDOUT);
+	tracer_await_end(program);
+	trail_assert(trail_expect(AUDIT_USER_END, "op=dive:exit"), "sig", "9");
+	hostile_expect(&trail.hostile, MESSAGE_EXITED, &packet);
+	packet_done(&packet);
+	packet_done(&started);
+	hostile_close(&trail.hostile);
+	family_await(FAMILY_SESSION, 0);
+	gateway_stop(&trail.gateway);
+}
+
 /* A program on a terminal whose monitor somebody has stopped. */
 static void start_stopped(struct packet *ret, int *ret_monitor, int *ret_program)
 {
@@ -143,12 +169,16 @@ static void test_stopped(void **state)
 {
 	const struct message_signal message = { SIGWINCH };
 	struct packet started;
+	int buffer = 0;
+	socklen_t size = sizeof(buffer);
 	cleanup_fd int monitor = -1;
 	cleanup_fd int program = -1;
 
 	(void)state;
 	start_stopped(&started, &monitor, &program);
-	for (int i = 0; i < SIGNALS; i++)
+	/* More than the monitor's socket takes, and with the connection's it is not too many. */
+	MUST(getsockopt(trail.hostile.sock, SOL_SOCKET, SO_SNDBUF, &buffer, &size));
+	for (int i = 0; i < buffer / PACKET * 8 / 5; i++)
 		assert_int_equal(hostile_send(&trail.hostile, MESSAGE_SIGNAL, &message,
 					      sizeof(message), NULL, 0),
 				 0);
@@ -165,11 +195,9 @@ static void test_stopped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_session_gives_up),
-		TEST(test_session_dies),
-		TEST(test_last_word),
-		TEST(test_stopped),
-		TEST(test_stopped_while_program_ends),
+		TEST(test_session_gives_up), TEST(test_session_dies),
+		TEST(test_last_word),	     TEST(test_traced),
+		TEST(test_stopped),	     TEST(test_stopped_while_program_ends),
 	};
 
 	return cmocka_run_group_tests(tests, probe_group_setup, sandbox_group_teardown);

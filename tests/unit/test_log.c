@@ -21,9 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define LINE_LIMIT 8192
 #define RESERVED   100
@@ -255,6 +258,27 @@ static void test_stalled_syslog(void **state)
 	daemon_len = 0;
 }
 
+/* A limit that leaves no such number is no reason to go without. */
+static void test_reserved_below(void **state)
+{
+	cleanup_fd int sock = daemon_open();
+	struct rlimit before, few;
+	char line[256];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = RESERVED;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	log_open("dived", false, true);
+	log_reserve(RESERVED);
+	daemon_len = 0; /* its name is gone */
+	log_error("still");
+	assert_non_null(strstr(daemon_read(sock, line, sizeof(line)), ": still"));
+	log_open("dived", true, false);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 /* What was set aside reaches the daemon it was made for, and after its end the next. */
 static void test_reserved(void **state)
 {
@@ -276,33 +300,87 @@ static void test_reserved(void **state)
 	daemon_len = 0;
 }
 
-/* A pipe that has room for some of a line takes that, and whoever logs goes on. */
-static void test_pipe_with_little_room(void **state)
+/* The pipe is full but for so many pages; returns what comes out of it after these. */
+static void write_to_pipe(int ends[2], const char *text, int pages, char *out, size_t size)
 {
-	cleanup_free char *text = calloc(1, LINE_LIMIT);
 	cleanup_fd int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	char page[PIPE_BUF] = { 0 };
-	int ends[2];
+	int left = fcntl(ends[1], F_GETPIPE_SZ) / PIPE_BUF - pages;
+	size_t len = 0;
+	ssize_t got;
 
-	(void)state;
-	assert_non_null(text);
-	memset(text, 'x', LINE_LIMIT - 1);
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	for (int left = fcntl(ends[1], F_GETPIPE_SZ); left > PIPE_BUF; left -= PIPE_BUF)
+	for (int i = 0; i < left; i++)
 		assert_int_equal(write(ends[1], page, sizeof(page)), sizeof(page));
-	log_open("dived", true, false);
 	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
 	(void)alarm(20); /* instead of waiting for good */
 	log_error("%s", text);
 	(void)alarm(0);
 	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
 	close_fd(&ends[1]);
-	size_t pages = 0;
-	while (read(ends[0], page, sizeof(page)) == PIPE_BUF)
-		pages++;
-	assert_true(pages > 1);
-	assert_memory_equal(page, "dived: xxx", 10);
+	for (int i = 0; i < left; i++)
+		assert_int_equal(read(ends[0], page, sizeof(page)), sizeof(page));
+	while ((got = read(ends[0], out + len, size - len - 1)) > 0)
+		len += (size_t)got;
+	out[len] = '\0';
 	close_fd(&ends[0]);
+}
+
+/* A named one cannot be asked not to wait in the same way. */
+static void open_pipe(int ends[2], bool named)
+{
+	char path[] = "/tmp/dive-log-XXXXXX";
+
+	if (!named) {
+		assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+		return;
+	}
+	assert_non_null(mkdtemp(path));
+	char name[sizeof(path) + 8];
+	(void)snprintf(name, sizeof(name), "%s/pipe", path); /* fits */
+	assert_int_equal(mkfifo(name, 0600), 0);
+	ends[0] = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ends[1] = open(name, O_WRONLY | O_CLOEXEC);
+	assert_true(ends[0] >= 0 && ends[1] >= 0);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(rmdir(path), 0);
+}
+
+/*
+ * A long line is written to a pipe as several, none of which is lost in part: where there
+ * is room for one of them, that is all there is, and whoever logs goes on.
+ */
+static void test_pipe(void **state)
+{
+	static const struct {
+		bool named;
+		int pages;
+		size_t lines;
+	} cases[] = { { false, 8, 3 }, { true, 8, 3 }, { false, 1, 1 }, { true, 1, 1 } };
+	static char text[LINE_LIMIT], out[3 * LINE_LIMIT];
+
+	(void)state;
+	log_open("dived", true, false);
+	for (size_t i = 0; i + 2 < sizeof(text); i += 2) /* of two bytes each */
+		memcpy(text + i, "\303\251", 2);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		size_t lines = 0, len = 0;
+		int ends[2];
+
+		open_pipe(ends, cases[i].named);
+		write_to_pipe(ends, text, cases[i].pages, out, sizeof(out));
+		for (char *line = out, *end; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			assert_memory_equal(line, lines ? "dived: ...\303\251" : "dived: \303\251",
+					    lines ? 12 : 9);
+			assert_int_equal(memcmp(end - 3, "...", 3) == 0, lines < 2);
+			len += strlen(line) - strlen("dived: ") - (lines ? 3 : 0) -
+			       (lines < 2 ? 3 : 0);
+			lines++;
+		}
+		assert_int_equal(lines, cases[i].lines);
+		if (cases[i].pages > 1)
+			assert_int_equal(len, strlen(text));
+	}
 }
 
 static void test_no_syslog(void **state)
@@ -352,8 +430,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_line_to_syslog, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_stalled_syslog, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_reserved, leak_setup, leak_teardown),
-		cmocka_unit_test_setup_teardown(test_pipe_with_little_room, leak_setup,
-						leak_teardown),
+		cmocka_unit_test_setup_teardown(test_reserved_below, leak_setup, leak_teardown),
+		cmocka_unit_test_setup_teardown(test_pipe, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_no_syslog, leak_setup, leak_teardown),
 		cmocka_unit_test_setup_teardown(test_long_line_is_cut, leak_setup, leak_teardown),
 		cmocka_unit_test(test_keeps_errno),
