@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define HELD_FIFO    "/run/dive-test/hold"
-#define HELD_OPTIONS "-u", "bob", "-a", "never", "-x", "probe", "--audit", "require"
+#define HELD_OPTIONS "-u", "bob", "-a", "never", "-x", "probe"
 
 /*
  * Starts a gateway with these options, which must hold HELD_OPTIONS, and alice's client for

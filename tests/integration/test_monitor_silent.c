@@ -26,7 +26,8 @@ struct held {
 
 static void hold_monitor(struct held *ret)
 {
-	pid_t session = held_start(RUN_WORDS(HELD_OPTIONS), RUN_WORDS("sh", "-c", STUBBORN));
+	pid_t session = held_start(RUN_WORDS(HELD_OPTIONS, "--audit", "require"),
+				   RUN_WORDS("sh", "-c", STUBBORN));
 
 	ret->session = MUST_INT(pidfd_open(session, 0));
 	tracer_continue(session);

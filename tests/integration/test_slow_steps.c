@@ -31,9 +31,8 @@ static void test_start(void **state)
 	tracer_detach(monitor);
 	tracer_continue_to(program, SYS_execve);
 	assert_int_equal(deadline_poll(pidfd, POLLIN, deadline_after(START_MS)), 0);
-	const char *text = held_expect_end("op=dive:exit");
-	trail_assert(text, "step", "deadline");
-	trail_assert(text, "exit", "?"); /* it might have been executed by then */
+	/* It might have been executed by then. */
+	gateway_expect_log(&trail.gateway, " layer=set-up step=deadline errno=110 exit=? ");
 	held_finish(77);
 }
 
@@ -48,11 +47,12 @@ static void test_record(void **state)
 	tracer_continue_to(session, SYS_sendto);	/* the kernel is asked, and answers late */
 	assert_int_equal(deadline_poll(pidfd, POLLIN, deadline_after(RECORD_MS)), -ETIMEDOUT);
 	tracer_detach(session);
-	(void)held_expect_end("op=dive:exit");
+	gateway_expect_log(&trail.gateway, "op=dive:exit");
 	held_finish(0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)
+/* Nothing is read from the kernel's audit stream, of which there is one for all tests. */
+#define TEST(name) cmocka_unit_test_teardown(name, sandbox_test_teardown)
 
 int main(void)
 {
