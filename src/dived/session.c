@@ -329,7 +329,8 @@ static int wait_for_program(struct session *session, struct fault *fault)
 		session->watchdog.conn = -1;
 	if (r)
 		return fault_set(fault, MESSAGE_LAYER_SESSION, "wait", -r,
-				 "the program's end cannot be told: %s", strerror(-r));
+				 "the program's end cannot be told: %s",
+				 r == -ETIMEDOUT ? "its monitor has been stopped" : strerror(-r));
 	session->ended = true;
 	return 0;
 }

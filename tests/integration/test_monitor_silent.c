@@ -154,6 +154,8 @@ static void test_stopped_while_program_ends(void **state)
 	const char *text = trail_expect(AUDIT_USER_END, "op=dive:exit");
 	trail_assert(text, "step", "wait");
 	trail_assert(text, "exit", "?");
+	trail_assert_text(text, "reason",
+			  "the program's end cannot be told: its monitor has been stopped");
 	hostile_expect_refused(&trail.hostile, MESSAGE_LAYER_SESSION);
 	packet_done(&started);
 	hostile_close(&trail.hostile);
