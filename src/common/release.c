@@ -56,7 +56,7 @@ void release_fds(int *fds, size_t count)
 		wanted = may_block(fds[i]);
 	bool aside = wanted && close_aside(fds, count);
 	for (size_t i = 0; i < count; i++) {
-		if (!aside && !may_block(fds[i]))
+		if (!aside && !(wanted && may_block(fds[i])))
 			close_fd(&fds[i]);
 		fds[i] = -1;
 	}

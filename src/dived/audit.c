@@ -293,15 +293,16 @@ static void audit_send_or_log(const struct audit *audit, int type, const struct 
 			      const char *tty, bool success)
 {
 	struct audit_condition before;
+	enum audit_demand demand;
 	const char *why;
 	int error;
 
 	if (audit->mode == CONFIG_AUDIT_OFF)
 		return;
 	before = audit_ask(audit);
+	demand = audit_demand(audit->mode, before.state, true);
 	error = audit_send_record(audit, type, record, tty, success);
-	if (audit->mode != CONFIG_AUDIT_REQUIRE && before.state != AUDIT_STATE_ENABLED &&
-	    before.state != AUDIT_STATE_FAILED)
+	if (demand == AUDIT_DEMAND_NONE || demand == AUDIT_DEMAND_TRY)
 		return;
 	why = error < 0 ? strerror(-error) : audit_doubt(audit, &before);
 	if (why)

@@ -321,16 +321,14 @@ int gateway_check_audit(const struct config *config, bool warn, struct gateway_a
 			return lacks(&place, "dived lacks CAP_AUDIT_WRITE, to write audit records "
 					     "(--audit off does without)");
 	}
-	if (config->audit == CONFIG_AUDIT_AUTO && state == AUDIT_STATE_FAILED) {
-		(void)snprintf(error, size,
-			       "whether the kernel audits is %s (--audit off does "
-			       "without)",
-			       audit_state_name(state));
-		return -EINVAL;
-	}
-	if (config->audit == CONFIG_AUDIT_REQUIRE && state != AUDIT_STATE_ENABLED) {
-		(void)snprintf(error, size, "--audit require: kernel auditing is %s",
-			       audit_state_name(state));
+	if (audit_demand((enum config_audit)config->audit, state, true) ==
+	    AUDIT_DEMAND_REFUSE_STATE) {
+		(void)snprintf(
+			error, size,
+			config->audit == CONFIG_AUDIT_REQUIRE
+				? "--audit require: kernel auditing is %s"
+				: "whether the kernel audits is %s (--audit off does without)",
+			audit_state_name(state));
 		return -EINVAL;
 	}
 	if (ret)
