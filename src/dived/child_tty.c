@@ -165,7 +165,7 @@ int child_terminal(struct child *child)
    of file says that the program is executed. */
 static void __attribute__((noreturn)) become_monitor(struct child *child, pid_t program)
 {
-	const int keep[] = { child->monitor, child->slave };
+	int keep[] = { child->monitor, child->slave };
 
 	close_fd(&child->report); /* first: closing a client's descriptor may block */
 	process_close_others(0, keep, ARRAY_LEN(keep));

@@ -22,7 +22,7 @@
 
 #define SAY_MS 1000 /* a client that does not read its refusal does without */
 
-pid_t disposable_fork(const int *keep, size_t count)
+pid_t disposable_fork(int *keep, size_t count)
 {
 	pid_t pid = fork();
 

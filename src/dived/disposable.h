@@ -14,12 +14,12 @@
 #include <sys/types.h>
 
 /*
- * Forks.  In the child all descriptors but `keep` (-1 entries are skipped) and
- * 0 to 2 are closed, and signals are at their defaults and unblocked.
+ * Forks.  In the child all descriptors but `keep` (put in order there; -1 entries are
+ * skipped) and 0 to 2 are closed, and signals are at their defaults and unblocked.
  * Return: 0 in the child, which must end with _exit(2); > 0 the child's id,
  * which the caller reaps; -errno.
  */
-pid_t disposable_fork(const int *keep, size_t count);
+pid_t disposable_fork(int *keep, size_t count);
 
 /*
  * Refuses a connection for the gateway: records it with the client's login uid,

@@ -10,13 +10,13 @@
 #include "listener_internal.h"
 #include "log.h"
 #include "process.h"
+#include "recorder.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -25,9 +25,7 @@ static void __attribute__((noreturn)) keep_listening(struct listener *listener)
 	closelog(); /* its descriptor has been closed, and the number is soon another's */
 	(void)setsid();
 	(void)signal(SIGCHLD, SIG_IGN); /* disposable processes are reaped by the kernel */
-	process_detach();
-	(void)!chdir("/");			     /* or a file system stays busy */
-	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only */
+	recorder_become();
 	for (size_t i = 0; i < listener->used; i++)
 		connection_keep(&listener->connections[i]);
 	listener_connections(listener, deadline_now());
@@ -54,25 +52,18 @@ static int watch_connections(struct listener *listener, int *ret)
 	return r;
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b; /* descriptors: no overflow */
-}
-
 /*
  * What a service manager sends to all of a service, and perhaps twice, does not end it: a
- * listener has the signals that stop it blocked, and here they are ignored.
+ * listener has the signals that stop it blocked, and a recorder ignores them.
  */
 static pid_t fork_recorder(struct listener *listener, int epoll, int *kept, size_t count)
 {
-	kept[count++] = epoll;
-	qsort(kept, count, sizeof(*kept), compare_numbers);
 	pid_t pid = fork();
 
 	if (pid)
 		return pid < 0 ? -errno : pid;
-	process_ignore_signals();
-	process_close_between(3, kept, count);
+	kept[count++] = epoll;
+	process_close_others(3, kept, count);
 	listener->epoll = epoll;
 	keep_listening(listener);
 }

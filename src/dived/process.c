@@ -304,42 +304,24 @@ void process_close_fds(const struct process_fds *fds, int from)
 			(void)close(fds->list[i]); /* another's: nothing was written to it */
 }
 
-void process_close_others(unsigned from, const int *keep, size_t count)
+static int compare_numbers(const void *a, const void *b)
 {
-	for (;;) {
-		unsigned next = ~0U; /* the lowest kept descriptor from `from` on */
+	int x = *(const int *)a, y = *(const int *)b;
 
-		for (size_t i = 0; i < count; i++)
-			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
-				next = (unsigned)keep[i];
-		if (next > from)
-			(void)close_range(from, next == ~0U ? next : next - 1, 0);
-		if (next == ~0U)
-			return;
-		from = next + 1;
-	}
+	return (x > y) - (x < y);
 }
 
-void process_close_between(unsigned from, const int *sorted, size_t count)
+void process_close_others(unsigned from, int *keep, size_t count)
 {
+	qsort(keep, count, sizeof(*keep), compare_numbers);
 	for (size_t i = 0; i < count; i++) {
-		unsigned kept = (unsigned)sorted[i];
-
-		if (kept > from)
-			(void)close_range(from, kept - 1, 0);
-		if (kept >= from)
-			from = kept + 1;
+		if (keep[i] < 0 || (unsigned)keep[i] < from)
+			continue;
+		if ((unsigned)keep[i] > from)
+			(void)close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
 	}
 	(void)close_range(from, ~0U, 0);
-}
-
-void process_ignore_signals(void)
-{
-	static const int numbers[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,
-				       SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE };
-
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		(void)signal(numbers[i], SIG_IGN); /* cannot fail for these */
 }
 
 void process_raise_nofile(void)

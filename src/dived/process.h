@@ -94,11 +94,8 @@ int process_list_fds(struct process_fds *ret);
 /* Closes those of the list from number `from` up. */
 void process_close_fds(const struct process_fds *fds, int from);
 
-/* Closes all from number `from` up but those in `keep`, which is small; -1 in it is none. */
-void process_close_others(unsigned from, const int *keep, size_t count);
-
-/* The same where those that are kept are in order, from low to high, and however many. */
-void process_close_between(unsigned from, const int *sorted, size_t count);
+/* Closes all from number `from` up but those in `keep`, which is put in order; -1 is none. */
+void process_close_others(unsigned from, int *keep, size_t count);
 
 /*
  * Raises the soft limit of open descriptors to the hard one: listener and
@@ -143,9 +140,6 @@ int process_pass_over(void);
  * process of a detached gateway holds anything of whoever started it.
  */
 void process_detach(void);
-
-/* Ignores what ends a process and may be sent to all of a service. */
-void process_ignore_signals(void);
 
 /*
  * fork(2), but the new process is a child of our parent.  One system call, and

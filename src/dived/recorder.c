@@ -96,12 +96,27 @@ static void record(struct recorder *recorder)
 	witness_write(witness, mode, recorder->gateway);
 }
 
-static void __attribute__((noreturn)) keep(struct recorder *recorder)
+/* Whoever stops a service signals all of its processes, this one for no good. */
+static void ignore_signals(void)
 {
-	process_ignore_signals(); /* whoever stops a service signals this, too, for no good */
+	static const int numbers[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,
+				       SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE };
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		(void)signal(numbers[i], SIG_IGN); /* cannot fail for these */
+}
+
+void recorder_become(void)
+{
+	ignore_signals();
 	process_detach();
 	(void)!chdir("/");			     /* or a file system stays busy */
-	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only */
+	(void)prctl(PR_SET_NAME, "dived: recorder"); /* for ps(1) only; last: now it is one */
+}
+
+static void __attribute__((noreturn)) keep(struct recorder *recorder)
+{
+	recorder_become();
 	watch(recorder);
 	/* First, as dived's own. */
 	if (recorder->serving)

@@ -33,5 +33,11 @@
  */
 int recorder_start(const struct config *config, int conn, int *ret, char *error, size_t error_size);
 
+/*
+ * Makes a recorder of the calling process, which was forked for that: what stops a service does
+ * not end it, and it holds nothing of whoever has started dived.
+ */
+void recorder_become(void);
+
 /* Says in the log that the gateway has stopped, and tells the recorder that this is done. */
 void recorder_stop(int recorder, const struct config *config);
