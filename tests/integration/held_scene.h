@@ -42,6 +42,16 @@ static inline pid_t held_start(const char *const *options, const char *const *pr
 	return session;
 }
 
+/* As far as the forks of its monitor and of the program, both of which are stopped then. */
+static inline pid_t held_fork(pid_t session, pid_t *ret_monitor)
+{
+	tracer_continue(session);
+	*ret_monitor = tracer_await_fork(session);
+	tracer_detach(session);
+	tracer_continue(*ret_monitor);
+	return tracer_await_fork(*ret_monitor);
+}
+
 /* The record of the end of this session. */
 static inline const char *held_expect_end(const char *op)
 {

@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,6 +32,7 @@
 #define PID_NAMESPACE "pid-namespace"
 #define NO_LOGIN_UID  "no-login-uid"
 #define NO_KEYRING    "no-keyring"
+#define NO_SOCKET     "no-socket"
 #define WITNESS	      "/run/witness"
 
 /* Asks the gateway, as alice, for a program that leaves the witness; returns whether it ran. */
@@ -135,6 +137,30 @@ static void test_require_refuses_the_unknown(void **state)
 	assert_non_null(strstr(dived.err, "--audit require: kernel auditing is unknown"));
 	assert_int_equal(access("/run/dive-test/never.sock", F_OK), -1);
 	run_done(&dived);
+}
+
+/* No socket to ask by: then every program would be refused. */
+static void test_start_without_a_socket(void **state)
+{
+	static const struct {
+		const char *mode;
+		const char *says;
+	} cases[] = {
+		{ "auto", "whether the kernel audits is not to be found out" },
+		{ "require", "--audit require: kernel auditing is not to be found out" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		run(&trail.client,
+		    &(struct run_options){ .argv = RUN_WORDS("/proc/self/exe", NO_SOCKET,
+							     sandbox_dived(),
+							     "/run/dive-test/never.sock", "--audit",
+							     cases[i].mode) });
+		run_assert_status(&trail.client, 4);
+		assert_non_null(strstr(trail.client.err, cases[i].says));
+		run_done(&trail.client);
+	}
 }
 
 /* Asked of the kernel at each spawn, not at start-up alone. */
@@ -403,37 +429,23 @@ static void enter_pid_namespace(void)
 	_exit(WEXITSTATUS(status));
 }
 
-static void set_filter(const struct sock_fprog *program)
-{
-	/* As root no_new_privs is not needed, and would change what the test is about. */
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) < 0)
-		_exit(96);
-}
-
-static void refuse_keyring(void)
+/* The call fails from now on, where its third argument, as far as the mask goes, is this. */
+static void refuse(uint32_t call, uint32_t mask, uint32_t third, uint32_t error)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-
-	set_filter(&(struct sock_fprog){ ARRAY_LEN(filter), filter });
-}
-
-static void refuse_login_uid(void)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 4),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, O_WRONLY | O_CLOEXEC, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, third, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 
-	set_filter(&(struct sock_fprog){ ARRAY_LEN(filter), filter });
+	/* As root no_new_privs is not needed, and would change what the test is about. */
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
+		  &(struct sock_fprog){ ARRAY_LEN(filter), filter }) < 0)
+		_exit(96);
 }
 
 /* `word program arguments...`: arranges what the word says and becomes the program. */
@@ -442,9 +454,11 @@ static int start_through(char **argv)
 	if (strcmp(argv[1], PID_NAMESPACE) == 0)
 		enter_pid_namespace();
 	else if (strcmp(argv[1], NO_LOGIN_UID) == 0)
-		refuse_login_uid();
+		refuse(SYS_openat, ~0U, O_WRONLY | O_CLOEXEC, EPERM);
 	else if (strcmp(argv[1], NO_KEYRING) == 0)
-		refuse_keyring();
+		refuse(SYS_keyctl, 0, 0, EPERM);
+	else if (strcmp(argv[1], NO_SOCKET) == 0)
+		refuse(SYS_socket, ~0U, NETLINK_AUDIT, ENFILE);
 	(void)execv(argv[2], argv + 2); /* returns on failure only */
 	return 95;
 }
@@ -458,6 +472,7 @@ int main(int argc, char **argv)
 		TEST(test_check_tells),
 		TEST(test_login_uids_are_fixed),
 		TEST(test_require_refuses_the_unknown),
+		TEST(test_start_without_a_socket),
 		TEST(test_require_refuses_a_spawn),
 		TEST(test_auto_without_auditing),
 		TEST(test_auto_with_the_unknown),

@@ -30,11 +30,7 @@ static void hold_monitor(struct held *ret)
 				   RUN_WORDS("sh", "-c", STUBBORN));
 
 	ret->session = MUST_INT(pidfd_open(session, 0));
-	tracer_continue(session);
-	ret->monitor = tracer_await_fork(session);
-	tracer_detach(session);
-	tracer_continue(ret->monitor);
-	pid_t program = tracer_await_fork(ret->monitor);
+	pid_t program = held_fork(session, &ret->monitor);
 	ret->program = MUST_INT(pidfd_open(program, 0));
 	tracer_detach(program);
 	tracer_continue_to(ret->monitor, SYS_close_range);
@@ -87,10 +83,28 @@ static void start_on_terminal(struct packet *ret)
 	hostile_expect(&trail.hostile, MESSAGE_STARTED, ret);
 }
 
+static void finish_on_terminal(struct packet *started)
+{
+	packet_done(started);
+	hostile_close(&trail.hostile);
+	family_await(FAMILY_SESSION, 0);
+	gateway_stop(&trail.gateway);
+}
+
+/* How the program was ended is told to the trail and to the client. */
+static void expect_killed(void)
+{
+	struct packet packet;
+
+	trail_assert(trail_expect(AUDIT_USER_END, "op=dive:exit"), "sig", "9");
+	hostile_expect(&trail.hostile, MESSAGE_EXITED, &packet);
+	packet_done(&packet);
+}
+
 /* It has said how the program has ended, and does not exit. */
 static void test_last_word(void **state)
 {
-	struct packet started, packet;
+	struct packet started;
 
 	(void)state;
 	start_on_terminal(&started);
@@ -101,19 +115,14 @@ static void test_last_word(void **state)
 	tracer_continue_to(monitor, SYS_sendmsg);
 	tracer_step(monitor);
 	tracer_await_end(monitor);
-	trail_assert(trail_expect(AUDIT_USER_END, "op=dive:exit"), "sig", "9");
-	hostile_expect(&trail.hostile, MESSAGE_EXITED, &packet);
-	packet_done(&packet);
-	packet_done(&started);
-	hostile_close(&trail.hostile);
-	family_await(FAMILY_SESSION, 0);
-	gateway_stop(&trail.gateway);
+	expect_killed();
+	finish_on_terminal(&started);
 }
 
 /* Somebody traces the program, and its end is not its parent's to see until he lets go of it. */
 static void test_traced(void **state)
 {
-	struct packet started, packet;
+	struct packet started;
 
 	(void)state;
 	start_on_terminal(&started);
@@ -123,13 +132,8 @@ static void test_traced(void **state)
 	MUST(kill(program, SIGKILL)); /* traced by us, so not another's yet */
 	assert_int_equal(deadline_poll(session, POLLIN, deadline_after(TRACED_MS)), -ETIMEDOUT);
 	tracer_await_end(program);
-	trail_assert(trail_expect(AUDIT_USER_END, "op=dive:exit"), "sig", "9");
-	hostile_expect(&trail.hostile, MESSAGE_EXITED, &packet);
-	packet_done(&packet);
-	packet_done(&started);
-	hostile_close(&trail.hostile);
-	family_await(FAMILY_SESSION, 0);
-	gateway_stop(&trail.gateway);
+	expect_killed();
+	finish_on_terminal(&started);
 }
 
 /* A program on a terminal whose monitor somebody has stopped. */
@@ -157,11 +161,8 @@ static void test_stopped_while_program_ends(void **state)
 	trail_assert_text(text, "reason",
 			  "the program's end cannot be told: its monitor has been stopped");
 	hostile_expect_refused(&trail.hostile, MESSAGE_LAYER_SESSION);
-	packet_done(&started);
-	hostile_close(&trail.hostile);
 	family_await_end(monitor);
-	family_await(FAMILY_SESSION, 0);
-	gateway_stop(&trail.gateway);
+	finish_on_terminal(&started);
 }
 
 /*
@@ -187,10 +188,8 @@ static void test_stopped(void **state)
 				 0);
 	hostile_close(&trail.hostile);
 	family_await_end(program);
-	packet_done(&started);
 	(void)trail_expect(AUDIT_USER_END, "op=dive:exit");
-	family_await(FAMILY_SESSION, 0);
-	gateway_stop(&trail.gateway);
+	finish_on_terminal(&started);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, trail_setup, trail_teardown)

@@ -22,11 +22,8 @@ static void test_start(void **state)
 {
 	(void)state;
 	pid_t session = held_start(RUN_WORDS(HELD_OPTIONS), RUN_WORDS("sleep", "1000"));
-	tracer_continue(session);
-	pid_t monitor = tracer_await_fork(session);
-	tracer_detach(session);
-	tracer_continue(monitor);
-	pid_t program = tracer_await_fork(monitor);
+	pid_t monitor;
+	pid_t program = held_fork(session, &monitor);
 	cleanup_fd int pidfd = MUST_INT(pidfd_open(program, 0));
 	tracer_detach(monitor);
 	tracer_continue_to(program, SYS_execve);

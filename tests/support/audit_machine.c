@@ -34,13 +34,20 @@ static int get_answer(int fd, int type, struct audit_reply *ret)
 	}
 }
 
-static int read_status(struct audit_status *ret)
+/* *ret points into itself.  Return: 0; -1. */
+static int ask(int (*request)(int fd), int type, struct audit_reply *ret)
 {
 	cleanup_fd int fd = audit_open();
+
+	return fd < 0 || request(fd) <= 0 || get_answer(fd, type, ret) != 0 ? -1 : 0;
+}
+
+static int read_status(struct audit_status *ret)
+{
 	struct audit_reply reply;
 
 	/* Not audit_is_enabled(3), which takes the first answer that comes, if one has. */
-	if (fd < 0 || audit_request_status(fd) <= 0 || get_answer(fd, AUDIT_GET, &reply) != 0)
+	if (ask(audit_request_status, AUDIT_GET, &reply) != 0)
 		return -1;
 	*ret = *reply.status;
 	return 0;
@@ -48,11 +55,9 @@ static int read_status(struct audit_status *ret)
 
 static int read_features(uint32_t *ret)
 {
-	cleanup_fd int fd = audit_open();
 	struct audit_reply reply;
 
-	if (fd < 0 || audit_request_features(fd) <= 0 ||
-	    get_answer(fd, AUDIT_GET_FEATURE, &reply) != 0)
+	if (ask(audit_request_features, AUDIT_GET_FEATURE, &reply) != 0)
 		return -1;
 	*ret = reply.features->features;
 	return 0;

@@ -24,8 +24,8 @@ void audit_machine_save(struct audit_machine *ret);
 
 /*
  * Sets what differs from `saved`: whether auditing is enabled, what happens on failure, the
- * length of the queue and how long senders wait for it, the rate, and features.  Rules that are not
- * in it are taken away if their key is one of ours: another may be an administrator's.
+ * length of the queue and how long senders wait for it, the rate, and features.  Rules that
+ * are not in it are taken away if their key is one of ours: another may be an administrator's.
  * Return: 0; -1 when something could not be done.  Fails no test: see audit_stream.c.
  */
 int audit_machine_restore(const struct audit_machine *saved);
